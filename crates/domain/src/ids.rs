@@ -140,7 +140,9 @@ pub const JURISDICTION_LENGTH_MAX: usize = 32;
 
 /// A text is not a jurisdiction.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("a jurisdiction is 1 to {JURISDICTION_LENGTH_MAX} printable ASCII characters without blanks, for example EU; found {found:?}")]
+#[error(
+    "a jurisdiction is 1 to {JURISDICTION_LENGTH_MAX} printable ASCII characters without blanks, for example EU; found {found:?}"
+)]
 pub struct JurisdictionError {
     found: String,
 }
@@ -151,7 +153,8 @@ impl Jurisdiction {
     /// # Errors
     /// [`JurisdictionError`] when it is empty, too long, or holds a blank or a character outside ASCII.
     pub fn parse(text: &str) -> Result<Self, JurisdictionError> {
-        let is_valid = (1..=JURISDICTION_LENGTH_MAX).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
+        let is_valid =
+            (1..=JURISDICTION_LENGTH_MAX).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
         if is_valid { Ok(Self(text.into())) } else { Err(JurisdictionError { found: text.to_owned() }) }
     }
 
@@ -220,7 +223,8 @@ impl fmt::Display for DecisionId {
 impl std::str::FromStr for DecisionId {
     type Err = DecisionIdError;
     fn from_str(text: &str) -> Result<Self, DecisionIdError> {
-        let parts = text.split_once('.').and_then(|(batch, ordinal)| Some((batch.parse().ok()?, ordinal.parse().ok()?)));
+        let parts =
+            text.split_once('.').and_then(|(batch, ordinal)| Some((batch.parse().ok()?, ordinal.parse().ok()?)));
         parts.map(|(batch, ordinal)| Self { batch, ordinal }).ok_or_else(|| DecisionIdError { found: text.to_owned() })
     }
 }

@@ -12,11 +12,11 @@ mod region;
 mod template;
 
 pub use access_template::{AccessTemplate, Mode, OnBroken, Order};
-pub use instance::{Instance, InstanceStatus};
+pub use instance::{INSTANCE_WEIGHT_MAX, Instance, InstanceStatus};
 pub use node::{Endpoint, Location, Node, NodeLocation, Place, PlaceError};
 pub use object::{Kind, Object, Reference};
 pub use product::{Action, Anchor, Every, Limits, Policy, Product, Quota, Reset, Trigger};
-pub use region::{GroupState, Region, ResourceGroup};
+pub use region::{GROUP_WEIGHT_MAX, GroupState, Region, ResourceGroup};
 pub use template::{OutboundTemplate, RuntimeTemplate};
 
 use std::collections::BTreeMap;

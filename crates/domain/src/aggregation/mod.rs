@@ -1,0 +1,5 @@
+//! Aggregation: what reports become. Here: the health of nodes and their load bands.
+
+mod health;
+
+pub use health::{NodeReport, SILENCE_GUARD_DENOMINATOR, Watch, load_band, report_facts, silent_nodes};

@@ -1,0 +1,51 @@
+//! The orders of delivery. Each is a sort by a key whose last word is the id, so equal keys cannot differ (I1).
+
+use xxhash_rust::xxh3::{Xxh3, xxh3_64};
+
+use super::distance::{Direction, chord};
+use super::resolve::Delivered;
+use crate::ids::{InstanceId, NodeId};
+use crate::master_data::{Location, Order};
+use crate::orchestration::{Subject, Topology};
+
+/// Fixed for the life of a database: a slice of the hash of the instance id is one shard.
+pub const SHARD_COUNT: u64 = 64;
+
+/// The shard of an instance: XXH3-64 of its id, modulo 64.
+pub fn instance_shard(instance: &InstanceId) -> u8 {
+    let shard = xxh3_64(instance.as_str().as_bytes()) % SHARD_COUNT;
+    u8::try_from(shard).expect("64 fits")
+}
+
+/// The place of a node in the stable shuffle of an instance: XXH3-64 of `instance \0 node`.
+pub fn shuffle_key(instance: &InstanceId, node: &NodeId) -> u64 {
+    let mut hash = Xxh3::new();
+    hash.update(instance.as_str().as_bytes());
+    hash.update(&[0]);
+    hash.update(node.as_str().as_bytes());
+    hash.digest()
+}
+
+/// Sorts in the order of a template. Proximity falls to priority when no place is known.
+pub(super) fn sort_nodes(
+    topology: &Topology,
+    order: Order,
+    subject: &Subject<'_>,
+    near: Option<Location>,
+    nodes: &mut [Delivered],
+) {
+    let node = |it: &Delivered| &topology.node(it.node).object;
+    match (order, near.or(subject.location)) {
+        (Order::Weight, _) => nodes.sort_unstable_by_key(|it| (std::cmp::Reverse(node(it).weight), it.node)),
+        (Order::Load, _) => nodes.sort_unstable_by_key(|it| (topology.facts(it.node).0.band, it.node)),
+        (Order::StableShuffle, _) => nodes.sort_by_cached_key(|it| (shuffle_key(subject.id, &node(it).id), it.node)),
+        (Order::Proximity, Some(from)) => {
+            let from = Direction::of(from);
+            nodes.sort_by_cached_key(|it| {
+                let distance = node(it).location.place.map(|place| chord(from, Direction::of(place)));
+                (distance.is_none(), distance, it.node)
+            });
+        }
+        (Order::Priority | Order::Proximity, _) => nodes.sort_unstable_by_key(|it| (node(it).priority, it.node)),
+    }
+}
