@@ -14,6 +14,9 @@ const SETTINGS_FILE: &str = "tenure-tests.conf";
 
 const SETTINGS: &str = "create_main_cluster = false\n";
 
+/// A fresh machine may still be at its own first updates; five minutes is longer than they take.
+const APT_LOCK_WAIT_S: u32 = 300;
+
 /// Installs the package `postgresql` and leaves no server of it running.
 ///
 /// # Errors
@@ -52,7 +55,8 @@ fn has_apt() -> bool {
 
 fn apt(arguments: &[&str]) -> Command {
     let mut command = Command::new("apt-get");
+    command.args(["-o", &format!("DPkg::Lock::Timeout={APT_LOCK_WAIT_S}")]).args(arguments);
     // No terminal may be there to ask.
-    command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive").stdin(Stdio::null());
+    command.env("DEBIAN_FRONTEND", "noninteractive").stdin(Stdio::null());
     command
 }
