@@ -19,7 +19,10 @@ pub enum Extent {
 /// Pinned, so that a fresh machine builds what was tried with our Rust version.
 const DENY_VERSION: &str = "0.20.2";
 
-/// Pinned for the same reason.
+/// Without the graphs: duplicates are only warned of, and a page for each would bury what matters.
+const DENY_CHECK: [&str; 5] = ["check", "--hide-inclusion-graph", "licenses", "bans", "sources"];
+
+/// Pinned for the same reason as cargo-deny.
 const NEXTEST_VERSION: &str = "0.9.143";
 
 /// Sixteen times what proptest runs by default: minutes instead of seconds, for the rare case.
@@ -65,7 +68,7 @@ fn format() -> Result<(), String> {
 
 fn deny() -> Result<(), String> {
     cargo::install_subcommand("deny", DENY_VERSION)?;
-    cargo::run(&mut cargo(&[&["deny"], cargo::locked(), &["check", "licenses", "bans", "sources"]].concat()))
+    cargo::run(&mut cargo(&[&["deny"], cargo::locked(), &DENY_CHECK].concat()))
 }
 
 fn clippy() -> Result<(), String> {
