@@ -8,32 +8,44 @@
 use super::Rival;
 use super::ring::Circle;
 
-/// ε in percent: the fullest group is at most this much above the mean. A quarter is the usual setting in practice.
-const SLACK_PERCENT: u64 = 25;
+/// How far above the mean a group may be filled: the ε of the paper.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Slack {
+    percent: u64,
+    name: &'static str,
+}
 
-/// Points of a group: one, as in the paper, whose bound needs no virtual nodes.
-const POINTS_PER_GROUP: u32 = 1;
+/// A quarter: the usual setting of load balancers, close to a ring without bounds.
+pub(super) const LOOSE: Slack = Slack { percent: 25, name: "bounded loads 25 %" };
+
+/// A twentieth: nearly even, for more moves.
+pub(super) const TIGHT: Slack = Slack { percent: 5, name: "bounded loads 5 %" };
+
+/// Points of a group. The paper's bound needs only one, but then 6.7 % move where 1.0 % do with a hundred:
+/// the rival is measured at its best, which is also how load balancers run it.
+const POINTS_PER_GROUP: u32 = 100;
 
 /// Places an instance with the next group clockwise that has room.
 #[derive(Debug)]
 pub(super) struct BoundedLoads {
     circle: Circle,
+    slack: Slack,
 }
 
 impl BoundedLoads {
-    pub(super) fn new(groups: u32, seed: u64) -> Self {
-        BoundedLoads { circle: Circle::new(groups, POINTS_PER_GROUP, seed) }
+    pub(super) fn new(groups: u32, slack: Slack, seed: u64) -> Self {
+        BoundedLoads { circle: Circle::new(groups, POINTS_PER_GROUP, seed), slack }
     }
-}
 
-/// The most owners that a group may have.
-fn capacity(instances: u64, groups: u32) -> u64 {
-    (instances * (100 + SLACK_PERCENT)).div_ceil(100 * u64::from(groups))
+    /// The most owners that a group may have when there are so many instances.
+    fn capacity(&self, instances: u64) -> u64 {
+        (instances * (100 + self.slack.percent)).div_ceil(100 * u64::from(self.groups()))
+    }
 }
 
 impl Rival for BoundedLoads {
     fn name(&self) -> &'static str {
-        "bounded loads"
+        self.slack.name
     }
 
     fn groups(&self) -> u32 {
@@ -47,7 +59,7 @@ impl Rival for BoundedLoads {
     /// The capacity is that of the moment when the last of these instances is there.
     fn place(&self, instances: &[u64], standing: &[u64]) -> Vec<u32> {
         let mut owners = standing.to_vec();
-        let capacity = capacity(owners.iter().sum::<u64>() + instances.len() as u64, self.groups());
+        let capacity = self.capacity(owners.iter().sum::<u64>() + instances.len() as u64);
         let owner = |instance: &u64| {
             let mut clockwise = self.circle.clockwise(*instance);
             let group = clockwise.find(|group| owners[*group as usize] < capacity);
@@ -67,24 +79,26 @@ mod tests {
 
     #[test]
     fn no_group_exceeds_the_bound_and_some_reach_it() {
-        for size in [1_000, 10_000, 33_333] {
-            let rival = BoundedLoads::new(100, 2);
+        for (size, slack, bound) in
+            [(1_000, LOOSE, 13), (10_000, LOOSE, 125), (33_333, TIGHT, 350), (10_000, TIGHT, 105)]
+        {
+            let rival = BoundedLoads::new(100, slack, 2);
             let load = Load::new(100, &rival.place(&instances(0..size, 2), &[0; 100]));
             let fullest = *load.owners().iter().max().unwrap();
-            assert_eq!(fullest, (1.25 * size as f64 / 100.0).ceil() as u64, "{size} instances");
+            assert_eq!(fullest, bound, "{size} instances, {slack:?}");
         }
     }
 
     #[test]
     fn an_instance_passes_only_full_groups() {
-        let rival = BoundedLoads::new(20, 2);
+        let rival = BoundedLoads::new(20, TIGHT, 2);
         let instances = instances(0..1_000, 2);
-        let mut owners = vec![0_u64; 20];
+        let mut owners = [0_u64; 20];
         let mut passed = 0;
         for (instance, group) in instances.iter().zip(rival.place(&instances, &[0; 20])) {
-            // 1.25 · 1000 ÷ 20 = 62.5, so 63 is full.
+            // 1.05 · 1000 ÷ 20 = 52.5, so 53 is full.
             for before in rival.circle.clockwise(*instance).take_while(|other| *other != group) {
-                assert_eq!(owners[before as usize], 63);
+                assert_eq!(owners[before as usize], 53);
                 passed += 1;
             }
             owners[group as usize] += 1;
@@ -94,7 +108,7 @@ mod tests {
 
     #[test]
     fn arrivals_see_who_is_already_there() {
-        let rival = BoundedLoads::new(2, 2);
+        let rival = BoundedLoads::new(2, LOOSE, 2);
         // Three stand in group 0 and one arrives: the capacity is ⌈1.25 · 4 ÷ 2⌉ = 3, so group 1 it is, from anywhere.
         for instance in instances(0..50, 2) {
             assert_eq!(rival.place(&[instance], &[3, 0]), [1]);

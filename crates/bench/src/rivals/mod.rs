@@ -58,7 +58,8 @@ pub fn all(groups: u32, seed: u64) -> Vec<Box<dyn Rival>> {
         Box::new(anchor_hash::AnchorHash::new(groups, seed)),
         Box::new(maglev::Maglev::new(groups, seed)),
         Box::new(ring::Ring::new(groups, seed)),
-        Box::new(bounded_loads::BoundedLoads::new(groups, seed)),
+        Box::new(bounded_loads::BoundedLoads::new(groups, bounded_loads::LOOSE, seed)),
+        Box::new(bounded_loads::BoundedLoads::new(groups, bounded_loads::TIGHT, seed)),
         Box::new(modulo::Modulo::new(groups)),
     ]
 }
