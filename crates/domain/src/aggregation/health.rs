@@ -29,6 +29,8 @@ pub struct NodeReport {
 
 /// The band of a load, given the band it was in: it changes only 20 permille past its edge.
 pub fn load_band(current: LoadBand, permille: u32) -> LoadBand {
+    // Far beyond the last band; so the sums below cannot overflow, whatever a node says.
+    let permille = permille.min(u32::from(u8::MAX) * BAND_WIDTH_PERMILLE);
     let lower = u32::from(current.0) * BAND_WIDTH_PERMILLE;
     let upper = lower + BAND_WIDTH_PERMILLE;
     let stays = permille + BAND_HYSTERESIS_PERMILLE >= lower && permille < upper + BAND_HYSTERESIS_PERMILLE;
@@ -44,7 +46,12 @@ pub fn report_facts(before: NodeFacts, report: NodeReport, now: Micros) -> NodeF
         None if before.health == Health::Down => Health::Down,
         None => Health::Up,
     };
-    let band = report.load_permille.map_or(before.band, |permille| load_band(before.band, permille));
+    // A node that never reported has no band to stay in.
+    let of_load = |permille: u32| match before.health {
+        Health::Unknown => LoadBand(u8::try_from(permille / BAND_WIDTH_PERMILLE).unwrap_or(u8::MAX)),
+        _ => load_band(before.band, permille),
+    };
+    let band = report.load_permille.map_or(before.band, of_load);
     let since = if health == before.health { before.since } else { now };
     NodeFacts { health, band, since }
 }
@@ -57,62 +64,45 @@ pub struct Watch<'a> {
     pub regions: BTreeSet<&'a RegionId>,
     pub is_active: bool,
     pub health: Health,
+    /// See [`was_healthy`]; those that fell silent since are among them.
+    pub was_healthy: bool,
     /// Whether it has reported within the time to live, or its home has not been listening for that long.
     pub is_heard: bool,
 }
 
+/// Whether a node that reports was healthy one time to live ago.
+///
+/// A node is only ever found silent while it is up, so one that is silent for less than that was up before. Nodes
+/// fall silent one by one, as each one's time runs out, even when one cut took them all: a guard that forgot those
+/// already found silent would never see more than the next one.
+pub fn was_healthy(facts: NodeFacts, now: Micros, health_ttl_us: i64) -> bool {
+    let is_older = now.since_us(facts.since) >= health_ttl_us;
+    match facts.health {
+        Health::Up => is_older,
+        Health::Silent => !is_older,
+        Health::Down | Health::Unknown => false,
+    }
+}
+
 /// Which nodes fell silent, and the regions that are held because too many did at once.
 ///
-/// A node in several regions is held if one of them is. Nodes that are down or silent already do not count.
+/// Of a region's active nodes that were healthy one time to live ago at least half must still report, else those that
+/// are up stay up. A node in several regions is held if one of them is.
 pub fn silent_nodes<'a>(watched: &[Watch<'a>]) -> (Vec<&'a NodeId>, BTreeSet<&'a RegionId>) {
     let mut held = BTreeSet::new();
-    let judged: Vec<&Watch<'a>> = watched.iter().filter(|it| it.is_active && it.health == Health::Up).collect();
-    let regions: BTreeSet<&'a RegionId> = judged.iter().flat_map(|it| it.regions.iter().copied()).collect();
+    let counted: Vec<&Watch<'a>> = watched.iter().filter(|it| it.is_active && it.was_healthy).collect();
+    let regions: BTreeSet<&'a RegionId> = counted.iter().flat_map(|it| it.regions.iter().copied()).collect();
     for region in regions {
-        let inside = || judged.iter().filter(|it| it.regions.contains(region));
+        let inside = || counted.iter().filter(|it| it.regions.contains(region));
         let (all, heard) = (inside().count(), inside().filter(|it| it.is_heard).count());
         if heard * SILENCE_GUARD_DENOMINATOR < all {
             held.insert(region);
         }
     }
-    let silent = judged.iter().filter(|it| !it.is_heard && it.regions.is_disjoint(&held)).map(|it| it.node).collect();
-    (silent, held)
+    let has_fallen = |it: &&Watch<'a>| it.is_active && it.health == Health::Up && !it.is_heard;
+    let silent = watched.iter().filter(|it| has_fallen(it) && it.regions.is_disjoint(&held)).map(|it| it.node);
+    (silent.collect(), held)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_band_changes_only_past_its_edge() {
-        let band = LoadBand(3);
-        for (permille, expected) in [(280, 3), (279, 2), (300, 3), (419, 3), (420, 4), (950, 9), (0, 0)] {
-            assert_eq!(load_band(band, permille), LoadBand(expected), "{permille}");
-        }
-    }
-
-    fn watch<'a>(node: &'a NodeId, regions: &[&'a RegionId], is_heard: bool) -> Watch<'a> {
-        Watch { node, regions: regions.iter().copied().collect(), is_active: true, health: Health::Up, is_heard }
-    }
-
-    #[test]
-    fn a_region_that_falls_silent_at_once_is_held() {
-        let nodes: Vec<NodeId> = (0..5).map(|n| NodeId::parse(&format!("n{n}")).expect("an id")).collect();
-        let (east, west) = (RegionId::parse("east").expect("an id"), RegionId::parse("west").expect("an id"));
-        let watched = [
-            watch(&nodes[0], &[&east], false),
-            watch(&nodes[1], &[&east], false),
-            watch(&nodes[2], &[&east, &west], false),
-            watch(&nodes[3], &[&west], true),
-            watch(&nodes[4], &[&west], true),
-        ];
-        let (silent, held) = silent_nodes(&watched);
-        assert_eq!(held, BTreeSet::from([&east]));
-        assert!(silent.is_empty(), "the node that stands in a held region too is held");
-        let (silent, held) = silent_nodes(&watched[2..]);
-        assert!(held.contains(&east), "alone in its region and silent: the region is silent");
-        assert!(silent.is_empty());
-        let (silent, _) = silent_nodes(&[watch(&nodes[0], &[&west], false), watched[3].clone(), watched[4].clone()]);
-        assert_eq!(silent, vec![&nodes[0]]);
-    }
-}
+mod tests;

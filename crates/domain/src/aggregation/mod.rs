@@ -2,4 +2,4 @@
 
 mod health;
 
-pub use health::{NodeReport, SILENCE_GUARD_DENOMINATOR, Watch, load_band, report_facts, silent_nodes};
+pub use health::{NodeReport, SILENCE_GUARD_DENOMINATOR, Watch, load_band, report_facts, silent_nodes, was_healthy};

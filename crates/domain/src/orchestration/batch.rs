@@ -6,9 +6,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::choose::{self, Choice, choose, member_verdict};
+use super::choose::{Choice, Kept, choose, member_verdict};
 use super::frame::Frame;
-use super::ramp;
+use super::ramp::{self, Phase};
 use super::state::State;
 use crate::ids::{InstanceId, Jurisdiction};
 use crate::reason::Reason;
@@ -135,7 +135,7 @@ pub fn verify(frame: &Frame, state: &mut State, decided: &[Decided]) -> Result<(
 }
 
 /// What a ramp looks like just before a decision: those that have caught up have left.
-pub(super) fn settle(frame: &Frame, state: &mut State, request: &Request) {
+fn settle(frame: &Frame, state: &mut State, request: &Request) {
     if let Some(template) = request.template {
         let at = template as usize;
         ramp::leave(frame, &frame.templates[at], &state.loads, &mut state.ramps[at]);
@@ -165,7 +165,7 @@ fn outcome_of(frame: &Frame, state: &State, request: &Request) -> Outcome {
 }
 
 /// Whether a plan may move the instance into a group: the same test that a candidate passes (I8).
-fn move_verdict(frame: &Frame, request: &Request, to: u32) -> Reason {
+pub(super) fn move_verdict(frame: &Frame, request: &Request, to: u32) -> Reason {
     if request.held.is_some_and(|held| held.group == to) {
         return Reason::AlreadyThere;
     }
@@ -200,14 +200,16 @@ fn record(frame: &Frame, state: &mut State, request: &Request, outcome: Outcome)
     }
 }
 
-/// Every ramping candidate of the request sees an arrival; the one that took it has taken it.
+/// Every ramping candidate that the request could have gone to sees an arrival; the one that took it has taken it.
 fn count_arrival(frame: &Frame, state: &mut State, request: &Request, template: u32, group: u32) {
     if !state.is_ramping(template) {
         return;
     }
-    let members = &frame.templates[template as usize].members;
-    for (member, ramp) in members.iter().zip(&mut state.ramps[template as usize]) {
-        if ramp.phase == ramp::Phase::Ramping && choose::member_verdict(frame, *member, request) == Reason::Ok {
+    let at = template as usize;
+    let kept = Kept::of(frame, &frame.templates[at], request);
+    for (member, ramp) in frame.templates[at].members.iter().zip(&mut state.ramps[at]) {
+        let is_candidate = || member_verdict(frame, *member, request) == Reason::Ok;
+        if ramp.phase == Phase::Ramping && kept.admits(frame, member.group) && is_candidate() {
             ramp.arrived += u64::from(request.weight);
             if member.group == group {
                 ramp.taken += u64::from(request.weight);

@@ -1,15 +1,15 @@
 //! The candidate table: what the choice looked like for every group of the boundary, with scores, ranks and reasons.
 //!
-//! Rebuilt from the same functions that chose (I8, I9); never stored, never sampled. Its first row is the choice.
+//! Rebuilt from the same functions that chose (I8, I9); never stored, never sampled. Where a group took or kept the
+//! instance its row is the first; where a plan, and not the weight, named it, every eligible row says so.
 
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
 
-use super::batch::{Request, settle};
-use super::choose::{
-    Open, Preference, keep_region, member_verdict, open_members, preference, region_preferences, uncapped,
-};
-use super::frame::{Frame, StickyMode};
-use super::ramp::{Phase, Ramp};
+use super::batch::{Ask, Request, move_verdict};
+use super::choose::{Contest, Kept, Preference, Seat};
+use super::frame::{Frame, FrameTemplate, StickyMode};
+use super::ramp::{self, Phase, Ramp};
 use super::state::State;
 use crate::ids::{GroupId, RegionId};
 use crate::reason::Reason;
@@ -56,49 +56,50 @@ pub struct Candidate {
 /// The table of one decision.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CandidateTable {
-    /// The eligible by rank, then the others by id.
+    /// The chosen, then the eligible by rank, then the others by id (regional: by region, then group).
     pub candidates: Vec<Candidate>,
     /// Which rule separated the first from the second; [`Reason::Ok`] when nothing had to.
     pub tie_break: Reason,
 }
 
-/// The table of a request at a state. The state is the one *before* the decision.
+/// The table of a request at a state. The state is the one *before* the decision. A release weighs nothing: no rows.
 pub fn candidate_table(frame: &Frame, state: &State, request: &Request) -> CandidateTable {
-    let mut state = state.clone();
-    settle(frame, &mut state, request);
-    let state = &state;
-    let Some(at) = request.template else {
+    let (Some(at), false) = (request.template, matches!(request.ask, Ask::Release { .. })) else {
         return CandidateTable { candidates: Vec::new(), tie_break: Reason::Ok };
     };
     let template = &frame.templates[at as usize];
-    let ramps = &state.ramps[at as usize];
-    let open: Vec<Open<'_>> = open_members(frame, template, ramps, request).collect();
-    let kept = keep_region(frame, template, request, open.clone());
-    let free = uncapped(&kept, request.weight);
-    let ranked = Ranked::new(state, request, template.mode, &open, &kept, &free);
+    let mut ramps = state.ramps[at as usize].clone();
+    ramp::leave(frame, template, &state.loads, &mut ramps);
+    let contest = Contest::open(frame, template, &state.loads, &ramps, request);
+    let ranked = Ranked::new(frame, template, &contest);
+    let ruling = Ruling::of(frame, request, &contest, &ranked);
+    let blank = |group: u32, ramp: Ramp| blank(frame, &contest, request, group, ramp);
+    let chosen = ruling.group.map(|group| contest.preference(group));
     let mut candidates: Vec<Candidate> = Vec::new();
     for (rank, place) in (1u32..).zip(&ranked.places) {
+        let is_chosen = ruling.group == Some(place.preference.position);
         candidates.push(Candidate {
             is_eligible: true,
-            is_chosen: rank == 1,
-            reason: if rank == 1 { ranked.tie_break() } else { place.reason },
+            is_chosen,
+            reason: ruling.reason_of(is_chosen, place.reason),
             rank: Some(rank),
-            margin_ppm: ranked.margin_ppm(place),
-            ..blank(frame, state, request, place.preference.position, place.ramp)
+            margin_ppm: chosen.map_or(0, |chosen| margin_ppm(&chosen, &place.preference)),
+            ..blank(place.preference.position, ramps[place.member])
         });
     }
-    for (member, ramp) in template.members.iter().zip(ramps) {
-        let reason = member_verdict(frame, *member, request);
-        if reason != Reason::Ok {
-            candidates.push(Candidate { reason, ..blank(frame, state, request, member.group, *ramp) });
+    for (at, member) in template.members.iter().enumerate() {
+        if let Seat::Closed(reason) = contest.seat(at) {
+            let is_chosen = ruling.group == Some(member.group);
+            let reason = if is_chosen { ruling.reason } else { reason };
+            candidates.push(Candidate { is_chosen, reason, ..blank(member.group, ramps[at]) });
         }
     }
-    CandidateTable { candidates, tie_break: ranked.tie_break() }
+    candidates.sort_by_key(|it| !it.is_chosen);
+    CandidateTable { candidates, tie_break: if ruling.is_by_weight { ranked.tie_break() } else { ruling.reason } }
 }
 
 /// A row without verdict, rank and margin.
-fn blank(frame: &Frame, state: &State, request: &Request, group: u32, ramp: Ramp) -> Candidate {
-    let load = &state.loads[group as usize];
+fn blank(frame: &Frame, contest: &Contest<'_>, request: &Request, group: u32, ramp: Ramp) -> Candidate {
     Candidate {
         group: frame.group(group).id.clone(),
         region: frame.region_of(group).id.clone(),
@@ -106,10 +107,10 @@ fn blank(frame: &Frame, state: &State, request: &Request, group: u32, ramp: Ramp
         is_chosen: false,
         reason: Reason::Ok,
         score: Score {
-            active_weight: load.weight,
+            active_weight: contest.active_weight(group),
             own_weight: request.weight,
             capacity: frame.group(group).capacity,
-            same_product: load.owners_of(request.product),
+            same_product: contest.same_product(group),
         },
         ramp,
         rank: None,
@@ -117,13 +118,56 @@ fn blank(frame: &Frame, state: &State, request: &Request, group: u32, ramp: Ramp
     }
 }
 
+/// Utilisation above that of the chosen group, in millionths.
+fn margin_ppm(chosen: &Preference, other: &Preference) -> i64 {
+    let ppm = |it: &Preference| {
+        let ppm = u128::from(it.weight) * 1_000_000 / u128::from(it.capacity.max(1));
+        i64::try_from(ppm).unwrap_or(i64::MAX)
+    };
+    ppm(other).saturating_sub(ppm(chosen))
+}
+
+/// Which group the request ended at, and by what.
+struct Ruling {
+    group: Option<u32>,
+    reason: Reason,
+    /// Whether the weight decided; else the reason stands on every eligible row.
+    is_by_weight: bool,
+}
+
+impl Ruling {
+    fn of(frame: &Frame, request: &Request, contest: &Contest<'_>, ranked: &Ranked) -> Self {
+        let held = request.held.map(|held| held.group);
+        let first = ranked.places.first().map(|place| place.preference.position);
+        let named = |group, reason| Self { group, reason, is_by_weight: false };
+        match (request.ask, contest.kept) {
+            (Ask::Move { to }, _) => match move_verdict(frame, request, to) {
+                Reason::Ok => named(Some(to), Reason::ChosenByPlan),
+                why => named(held, why),
+            },
+            (Ask::Recount, _) => named(held, Reason::CountedAnew),
+            (_, Kept::Owner(owner)) => named(Some(owner), Reason::KeptValid),
+            _ => {
+                let reason = if ranked.tie_break() == Reason::Ok { Reason::LeastUtilised } else { ranked.tie_break() };
+                Self { group: first, reason, is_by_weight: true }
+            }
+        }
+    }
+
+    fn reason_of(&self, is_chosen: bool, loss: Reason) -> Reason {
+        if is_chosen || !self.is_by_weight { self.reason } else { loss }
+    }
+}
+
 /// A group at its place, with the tier that put it there.
 struct Place {
     preference: Preference,
-    /// 0 competed to the end, 1 in another region, 2 capped, 3 outside the region that a repair keeps.
+    same_product: u64,
+    /// Of the template's members.
+    member: usize,
+    /// 0 competed to the end, 1 in another region, 2 capped, 3 outside what a repair keeps.
     tier: u8,
     reason: Reason,
-    ramp: Ramp,
 }
 
 /// The eligible in the order in which they would have been chosen.
@@ -134,85 +178,85 @@ struct Ranked {
 }
 
 impl Ranked {
-    fn new(
-        state: &State,
-        request: &Request,
-        mode: StickyMode,
-        open: &[Open<'_>],
-        kept: &[Open<'_>],
-        free: &[Open<'_>],
-    ) -> Self {
-        let mut regions = match mode {
+    fn new(frame: &Frame, template: &FrameTemplate, contest: &Contest<'_>) -> Self {
+        let mut regions = match template.mode {
             StickyMode::Shard => Vec::new(),
-            StickyMode::Regional => region_preferences(state, request, free),
+            StickyMode::Regional => contest.regions(),
         };
-        regions.sort_by(Preference::compare);
+        regions.sort_by(|a, b| contest.compare_regions(a, b));
         let region_rule = match regions.as_slice() {
-            [first, second, ..] => Some(rule_between(first, second)),
+            [first, second, ..] => {
+                let products = contest.same_product_of_region(first) != contest.same_product_of_region(second);
+                Some(rule_between(&first.preference, &second.preference, products))
+            }
             _ => None,
         };
-        let region_rank = |region: u32| regions.iter().position(|it| it.position == region).unwrap_or(usize::MAX);
-        let is_in = |list: &[Open<'_>], group: u32| list.iter().any(|it| it.group == group);
-        let mut keyed: Vec<(usize, Place)> = open
-            .iter()
-            .map(|candidate| {
-                let rank = if mode == StickyMode::Regional { region_rank(candidate.region) } else { 0 };
-                let (tier, reason) = if !is_in(kept, candidate.group) {
-                    (3, Reason::RegionNotChosen)
-                } else if !is_in(free, candidate.group) {
-                    (2, Reason::RampCapped)
-                } else if rank > 0 {
-                    (1, Reason::RegionNotChosen)
-                } else {
-                    (0, Reason::Ok)
-                };
-                (rank, Place { preference: preference(state, request, candidate), tier, reason, ramp: *candidate.ramp })
-            })
-            .collect();
+        let rank_of: BTreeMap<u32, usize> =
+            regions.iter().enumerate().map(|(rank, it)| (it.preference.position, rank)).collect();
+        let mut keyed: Vec<(usize, Place)> = Vec::new();
+        for (at, member) in template.members.iter().enumerate() {
+            let rank = match template.mode {
+                StickyMode::Shard => 0,
+                StickyMode::Regional => rank_of.get(&frame.group(member.group).region).copied().unwrap_or(usize::MAX),
+            };
+            let (tier, reason) = match contest.seat(at) {
+                Seat::Closed(_) => continue,
+                Seat::Aside => (3, Reason::RegionNotChosen),
+                Seat::Capped => (2, Reason::RampCapped),
+                Seat::Competes if rank > 0 => (1, Reason::RegionNotChosen),
+                Seat::Competes => (0, Reason::Ok),
+            };
+            let preference = contest.preference(member.group);
+            let same_product = contest.same_product(member.group);
+            keyed.push((rank, Place { preference, same_product, member: at, tier, reason }));
+        }
         keyed.sort_by(|(a_rank, a), (b_rank, b)| {
-            a.tier.cmp(&b.tier).then(a_rank.cmp(b_rank)).then(a.preference.compare(&b.preference))
+            a.tier.cmp(&b.tier).then(a_rank.cmp(b_rank)).then_with(|| a.compare(b))
         });
         let mut places: Vec<Place> = keyed.into_iter().map(|(_, place)| place).collect();
         if let Some((first, rest)) = places.split_first_mut() {
             for place in rest.iter_mut().filter(|place| place.tier == 0) {
-                place.reason = loss_against(&first.preference, &place.preference);
+                place.reason = match first.rule_over(place) {
+                    Reason::LeastUtilised => Reason::MoreUtilised,
+                    Reason::FewestOfProduct => Reason::MoreOfProduct,
+                    _ => Reason::LargerId,
+                };
             }
         }
         Self { places, region_rule }
     }
 
-    /// Which rule separated the first from the next that competed with it.
+    /// Which rule separated the first from the next that competed with it; [`Reason::Ok`] if nobody did.
     fn tie_break(&self) -> Reason {
         match self.places.as_slice() {
-            [first, second, ..] if second.tier == 0 => rule_between(&first.preference, &second.preference),
-            [_, ..] => self.region_rule.unwrap_or(Reason::LeastUtilised),
+            [first, second, ..] if second.tier == 0 => first.rule_over(second),
+            [_, ..] => self.region_rule.unwrap_or(Reason::Ok),
             [] => Reason::Ok,
         }
     }
+}
 
-    fn margin_ppm(&self, place: &Place) -> i64 {
-        let ppm = |it: &Preference| i64::try_from(it.weight * 1_000_000 / it.capacity.max(1)).unwrap_or(i64::MAX);
-        self.places.first().map_or(0, |first| ppm(&place.preference).saturating_sub(ppm(&first.preference)))
+impl Place {
+    fn compare(&self, other: &Self) -> Ordering {
+        let utilisation = self.preference.compare_utilisation(&other.preference);
+        let products = self.same_product.cmp(&other.same_product);
+        utilisation.then(products).then(self.preference.position.cmp(&other.preference.position))
+    }
+
+    /// The rule by which it won against one that lost.
+    fn rule_over(&self, worse: &Self) -> Reason {
+        rule_between(&self.preference, &worse.preference, self.same_product != worse.same_product)
     }
 }
 
 /// The rule by which the better of two won.
-fn rule_between(better: &Preference, worse: &Preference) -> Reason {
+fn rule_between(better: &Preference, worse: &Preference, is_product_different: bool) -> Reason {
     if better.compare_utilisation(worse) != Ordering::Equal {
         Reason::LeastUtilised
-    } else if better.same_product != worse.same_product {
+    } else if is_product_different {
         Reason::FewestOfProduct
     } else {
         Reason::SmallestId
-    }
-}
-
-/// The rule by which the worse of two lost.
-fn loss_against(better: &Preference, worse: &Preference) -> Reason {
-    match rule_between(better, worse) {
-        Reason::LeastUtilised => Reason::MoreUtilised,
-        Reason::FewestOfProduct => Reason::MoreOfProduct,
-        _ => Reason::LargerId,
     }
 }
 

@@ -3,13 +3,15 @@
 //! Reads a [`Frame`] and a [`State`] and nothing else. The lightest candidate takes (I4): least (active weight + own
 //! weight) ÷ capacity, then fewest of the same product, then the smallest id. In `regional` mode the region is chosen
 //! first, the same way. A ramping group that has had three times its share is passed over while another is left (I5).
+//! A repair keeps the owner if that is a candidate after all (I2), and else its region while that has one.
 
 use std::cmp::Ordering;
+use std::ops::Range;
 
 use super::batch::{Ask, Request};
 use super::frame::{Frame, FrameTemplate, Member, StickyMode};
-use super::ramp::Ramp;
-use super::state::State;
+use super::ramp::{Phase, Ramp};
+use super::state::{GroupLoad, State};
 use crate::reason::Reason;
 
 /// What was chosen.
@@ -21,165 +23,240 @@ pub enum Choice {
     None(Reason),
 }
 
-/// What a group, or a region, would be compared by. Lower is better; the last word is the position, which is id order.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Preference {
-    /// Active weight with the weight of the request.
-    pub(super) weight: u128,
-    pub(super) capacity: u128,
-    pub(super) same_product: u64,
-    pub(super) position: u32,
-}
-
-impl Preference {
-    /// Utilisation by cross-multiplication, then the product, then the id.
-    pub(super) fn compare(&self, other: &Self) -> Ordering {
-        self.compare_utilisation(other)
-            .then(self.same_product.cmp(&other.same_product))
-            .then(self.position.cmp(&other.position))
-    }
-
-    /// Utilisation alone.
-    pub(super) fn compare_utilisation(&self, other: &Self) -> Ordering {
-        (self.weight * other.capacity).cmp(&(other.weight * self.capacity))
-    }
-}
-
-/// A candidate of a request: a member of the boundary that can take it, with its ramp.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Open<'a> {
-    pub(super) group: u32,
-    pub(super) region: u32,
-    pub(super) capacity: u32,
-    pub(super) ramp: &'a Ramp,
-}
-
-/// Why a member cannot take the request; [`Reason::Ok`] when it can.
-pub(super) fn member_verdict(frame: &Frame, member: Member, request: &Request) -> Reason {
-    if member.verdict != Reason::Ok {
-        return member.verdict;
-    }
-    match &request.jurisdiction {
-        Some(demanded) if frame.region_of(member.group).jurisdiction.as_ref() != Some(demanded) => {
-            Reason::JurisdictionMismatch
-        }
-        _ => Reason::Ok,
-    }
-}
-
-/// The candidates of a request, in the order of the members.
-pub(super) fn open_members<'a>(
-    frame: &'a Frame,
-    template: &'a FrameTemplate,
-    ramps: &'a [Ramp],
-    request: &'a Request,
-) -> impl Iterator<Item = Open<'a>> + Clone {
-    template
-        .members
-        .iter()
-        .zip(ramps)
-        .filter(move |(member, _)| member_verdict(frame, **member, request) == Reason::Ok)
-        .map(move |(member, ramp)| {
-            let group = frame.group(member.group);
-            Open { group: member.group, region: group.region, capacity: group.capacity, ramp }
-        })
-}
-
 /// The group that takes a request that allocates or repairs. For other asks see [`super::decide`].
-///
-/// A regional repair keeps the region while it has a candidate.
 pub fn choose(frame: &Frame, state: &State, request: &Request) -> Choice {
     let Some(at) = request.template else {
         return Choice::None(Reason::NotApplicable);
     };
     let template = &frame.templates[at as usize];
-    let open: Vec<Open<'_>> = open_members(frame, template, &state.ramps[at as usize], request).collect();
-    if open.is_empty() {
-        return Choice::None(refusal(frame, template, request));
-    }
-    let open = keep_region(frame, template, request, open);
-    let free = uncapped(&open, request.weight);
-    let in_region = match template.mode {
-        StickyMode::Shard => free,
-        StickyMode::Regional => lightest_region(state, request, &free),
+    let contest = Contest::open(frame, template, &state.loads, &state.ramps[at as usize], request);
+    let lightest = match template.mode {
+        StickyMode::Shard => contest.lightest(0..template.members.len()),
+        StickyMode::Regional => contest.lightest_region().and_then(|region| contest.lightest(region.members)),
     };
-    let best = in_region
-        .iter()
-        .map(|candidate| preference(state, request, candidate))
-        .min_by(Preference::compare)
-        .expect("a region is chosen among those that have a candidate");
-    Choice::Group(best.position)
+    lightest.map_or_else(|| Choice::None(refusal(frame, template, request)), |it| Choice::Group(it.position))
+}
+
+/// What a group, or a region, is compared by. Lower is better.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Preference {
+    /// Active weight with the weight of the request.
+    pub(super) weight: u64,
+    pub(super) capacity: u64,
+    /// Of the group or region in the frame, which is the order of ids.
+    pub(super) position: u32,
+}
+
+impl Preference {
+    /// Utilisation by cross-multiplication.
+    pub(super) fn compare_utilisation(&self, other: &Self) -> Ordering {
+        let product = |weight: u64, capacity: u64| u128::from(weight) * u128::from(capacity);
+        product(self.weight, other.capacity).cmp(&product(other.weight, self.capacity))
+    }
+}
+
+/// A region as it competes: with those of its groups that do.
+#[derive(Debug, Clone)]
+pub(super) struct RegionBid {
+    pub(super) preference: Preference,
+    /// Its members; those of a regional boundary lie region by region.
+    pub(super) members: Range<usize>,
+}
+
+/// Whom a repair prefers before any weighing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kept {
+    /// Nobody: all candidates compete.
+    Nobody,
+    /// The owner, which is a candidate after all: a valid ownership is kept (I2).
+    Owner(u32),
+    /// The region of the owner, which has a candidate.
+    Region(u32),
+}
+
+impl Kept {
+    pub(super) fn of(frame: &Frame, template: &FrameTemplate, request: &Request) -> Self {
+        let (Ask::Repair, Some(held)) = (request.ask, request.held) else {
+            return Self::Nobody;
+        };
+        let region = frame.group(held.group).region;
+        let is_open = |member: &&Member| member_verdict(frame, **member, request) == Reason::Ok;
+        let mut open = template.members.iter().filter(is_open);
+        if open.clone().any(|member| member.group == held.group) {
+            Self::Owner(held.group)
+        } else if template.mode == StickyMode::Regional && open.any(|it| frame.group(it.group).region == region) {
+            Self::Region(region)
+        } else {
+            Self::Nobody
+        }
+    }
+
+    /// Whether a group may compete.
+    pub(super) fn admits(self, frame: &Frame, group: u32) -> bool {
+        match self {
+            Self::Nobody => true,
+            Self::Owner(owner) => group == owner,
+            Self::Region(region) => frame.group(group).region == region,
+        }
+    }
+}
+
+/// What a member of the boundary is to a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Seat {
+    /// No candidate, and why.
+    Closed(Reason),
+    /// A candidate, but a repair keeps the owner or its region.
+    Aside,
+    /// A candidate that ramps and has had three times its share.
+    Capped,
+    /// Takes the request if it is the lightest.
+    Competes,
+}
+
+/// One request before the members of its boundary.
+pub(super) struct Contest<'a> {
+    frame: &'a Frame,
+    template: &'a FrameTemplate,
+    loads: &'a [GroupLoad],
+    ramps: &'a [Ramp],
+    request: &'a Request,
+    pub(super) kept: Kept,
+    /// Over the candidates; absent where no cap binds, because none ramps or because every one would be capped.
+    cap_base: Option<u128>,
+}
+
+impl<'a> Contest<'a> {
+    /// Seats the members. `ramps` are those of the template.
+    pub(super) fn open(
+        frame: &'a Frame,
+        template: &'a FrameTemplate,
+        loads: &'a [GroupLoad],
+        ramps: &'a [Ramp],
+        request: &'a Request,
+    ) -> Self {
+        let kept = Kept::of(frame, template, request);
+        let mut contest = Self { frame, template, loads, ramps, request, kept, cap_base: None };
+        if ramps.iter().any(|ramp| ramp.phase == Phase::Ramping) {
+            let capacity = |it: Preference| u128::from(it.capacity);
+            contest.cap_base = Some(contest.competing(0..ramps.len()).map(capacity).sum());
+            if contest.competing(0..ramps.len()).next().is_none() {
+                contest.cap_base = None;
+            }
+        }
+        contest
+    }
+
+    /// What a member is to the request.
+    pub(super) fn seat(&self, at: usize) -> Seat {
+        let member = self.template.members[at];
+        match member_verdict(self.frame, member, self.request) {
+            Reason::Ok if !self.kept.admits(self.frame, member.group) => Seat::Aside,
+            Reason::Ok if self.is_capped(at, member) => Seat::Capped,
+            Reason::Ok => Seat::Competes,
+            why => Seat::Closed(why),
+        }
+    }
+
+    fn is_capped(&self, at: usize, member: Member) -> bool {
+        let capacity = self.frame.group(member.group).capacity;
+        self.cap_base.is_some_and(|base| self.ramps[at].is_capped(u64::from(self.request.weight), capacity, base))
+    }
+
+    /// The sum of the counted weights of a group.
+    pub(super) fn active_weight(&self, group: u32) -> u64 {
+        self.loads[group as usize].weight
+    }
+
+    /// What a group is compared by.
+    pub(super) fn preference(&self, group: u32) -> Preference {
+        Preference {
+            weight: self.active_weight(group) + u64::from(self.request.weight),
+            capacity: u64::from(self.frame.group(group).capacity),
+            position: group,
+        }
+    }
+
+    /// How many instances of the product of the request a group has.
+    pub(super) fn same_product(&self, group: u32) -> u64 {
+        self.loads[group as usize].owners_of(self.request.product)
+    }
+
+    /// The groups that compete among some members.
+    fn competing(&self, members: Range<usize>) -> impl Iterator<Item = Preference> + '_ {
+        members.filter(|at| self.seat(*at) == Seat::Competes).map(|at| self.preference(self.template.members[at].group))
+    }
+
+    /// Utilisation, then the product, then the id. Products are looked up only where utilisation is equal.
+    fn compare_groups(&self, a: &Preference, b: &Preference) -> Ordering {
+        a.compare_utilisation(b)
+            .then_with(|| self.same_product(a.position).cmp(&self.same_product(b.position)))
+            .then_with(|| a.position.cmp(&b.position))
+    }
+
+    /// The lightest among some members.
+    fn lightest(&self, members: Range<usize>) -> Option<Preference> {
+        self.competing(members).min_by(|a, b| self.compare_groups(a, b))
+    }
+
+    /// The regions that have a competing group, by id. The weight of the request counts once for each.
+    pub(super) fn regions(&self) -> Vec<RegionBid> {
+        let region_of = |member: &Member| self.frame.group(member.group).region;
+        let mut bids = Vec::new();
+        let mut begin = 0;
+        for members in self.template.members.chunk_by(|a, b| region_of(a) == region_of(b)) {
+            let range = begin..begin + members.len();
+            begin = range.end;
+            let position = region_of(&members[0]);
+            let join = |sum: Preference, it: Preference| Preference {
+                weight: sum.weight + it.weight - u64::from(self.request.weight),
+                capacity: sum.capacity + it.capacity,
+                position,
+            };
+            let bid = self.competing(range.clone()).map(|it| Preference { position, ..it }).reduce(join);
+            bids.extend(bid.map(|preference| RegionBid { preference, members: range }));
+        }
+        bids
+    }
+
+    /// How many instances of the product of the request the competing groups of a region have.
+    pub(super) fn same_product_of_region(&self, region: &RegionBid) -> u64 {
+        self.competing(region.members.clone()).map(|it| self.same_product(it.position)).sum()
+    }
+
+    /// Regions are compared as groups are, over their competing groups.
+    pub(super) fn compare_regions(&self, a: &RegionBid, b: &RegionBid) -> Ordering {
+        let utilisation = a.preference.compare_utilisation(&b.preference);
+        utilisation
+            .then_with(|| self.same_product_of_region(a).cmp(&self.same_product_of_region(b)))
+            .then_with(|| a.preference.position.cmp(&b.preference.position))
+    }
+
+    fn lightest_region(&self) -> Option<RegionBid> {
+        self.regions().into_iter().min_by(|a, b| self.compare_regions(a, b))
+    }
+}
+
+/// Why a member cannot take the request; [`Reason::Ok`] when it can.
+pub(super) fn member_verdict(frame: &Frame, member: Member, request: &Request) -> Reason {
+    if member.verdict == Reason::Ok && is_elsewhere(frame, member, request) {
+        return Reason::JurisdictionMismatch;
+    }
+    member.verdict
+}
+
+/// Whether the request demands another jurisdiction.
+fn is_elsewhere(frame: &Frame, member: Member, request: &Request) -> bool {
+    request.jurisdiction.is_some() && frame.region_of(member.group).jurisdiction != request.jurisdiction
 }
 
 /// Why nobody can take the request.
 fn refusal(frame: &Frame, template: &FrameTemplate, request: &Request) -> Reason {
     if template.members.is_empty() {
-        return Reason::EmptyBoundary;
+        Reason::EmptyBoundary
+    } else if template.members.iter().all(|member| is_elsewhere(frame, *member, request)) {
+        Reason::JurisdictionMismatch
+    } else {
+        Reason::NoCandidate
     }
-    let is_mismatch = |member: &Member| member_verdict(frame, *member, request) == Reason::JurisdictionMismatch;
-    let is_elsewhere = |member: &Member| match &request.jurisdiction {
-        Some(demanded) => frame.region_of(member.group).jurisdiction.as_ref() != Some(demanded),
-        None => false,
-    };
-    let is_all_elsewhere = template.members.iter().all(|member| is_mismatch(member) || is_elsewhere(member));
-    if is_all_elsewhere { Reason::JurisdictionMismatch } else { Reason::NoCandidate }
-}
-
-/// A regional repair stays in its region while that has a candidate.
-pub(super) fn keep_region<'a>(
-    frame: &Frame,
-    template: &FrameTemplate,
-    request: &Request,
-    open: Vec<Open<'a>>,
-) -> Vec<Open<'a>> {
-    let held_region = match (&request.ask, &request.held, template.mode) {
-        (Ask::Repair, Some(held), StickyMode::Regional) => frame.group(held.group).region,
-        _ => return open,
-    };
-    let inside: Vec<Open<'a>> = open.iter().copied().filter(|candidate| candidate.region == held_region).collect();
-    if inside.is_empty() { open } else { inside }
-}
-
-/// The candidates that are not capped; all of them when every one is.
-pub(super) fn uncapped<'a>(open: &[Open<'a>], weight: u32) -> Vec<Open<'a>> {
-    let capacity_sum: u128 = open.iter().map(|candidate| u128::from(candidate.capacity)).sum();
-    let is_capped = |it: &Open<'_>| it.ramp.is_capped(u64::from(weight), it.capacity, capacity_sum);
-    let free: Vec<Open<'a>> = open.iter().copied().filter(|candidate| !is_capped(candidate)).collect();
-    if free.is_empty() { open.to_vec() } else { free }
-}
-
-/// What a candidate is compared by.
-pub(super) fn preference(state: &State, request: &Request, candidate: &Open<'_>) -> Preference {
-    let load = &state.loads[candidate.group as usize];
-    Preference {
-        weight: u128::from(load.weight) + u128::from(request.weight),
-        capacity: u128::from(candidate.capacity),
-        same_product: load.owners_of(request.product),
-        position: candidate.group,
-    }
-}
-
-/// What each region is compared by, over its competing groups; ordered by region, that is by id.
-pub(super) fn region_preferences(state: &State, request: &Request, open: &[Open<'_>]) -> Vec<Preference> {
-    let mut regions: Vec<Preference> = Vec::new();
-    for candidate in open {
-        let one = preference(state, request, candidate);
-        match regions.last_mut() {
-            Some(last) if last.position == candidate.region => {
-                // The weight of the request counts once for a region.
-                last.weight += one.weight - u128::from(request.weight);
-                last.capacity += one.capacity;
-                last.same_product += one.same_product;
-            }
-            _ => regions.push(Preference { position: candidate.region, ..one }),
-        }
-    }
-    regions
-}
-
-/// The candidates of the region that is chosen. Members of a regional boundary lie region by region.
-fn lightest_region<'a>(state: &State, request: &Request, open: &[Open<'a>]) -> Vec<Open<'a>> {
-    let lightest = region_preferences(state, request, open).into_iter().min_by(Preference::compare);
-    let region = lightest.map(|it| it.position);
-    open.iter().copied().filter(|candidate| Some(candidate.region) == region).collect()
 }

@@ -138,8 +138,11 @@ impl Frame {
 
     /// Whether decisions in `other` come out the same: equal but for the revision.
     pub fn is_equivalent(&self, other: &Self) -> bool {
-        let of = |frame: &Self| (frame.rules, frame.regions.clone(), frame.groups.clone(), frame.products.clone());
-        of(self) == of(other) && self.templates == other.templates
+        self.rules == other.rules
+            && self.regions == other.regions
+            && self.groups == other.groups
+            && self.products == other.products
+            && self.templates == other.templates
     }
 
     /// The position of a group.

@@ -96,7 +96,8 @@ impl State {
         rows
     }
 
-    /// The ramps as rows, by template, then group in the order of the members; groups that were never out are left out.
+    /// The ramps as rows, by template, then in the order of the members. Every member has one, the full ones too:
+    /// a group without a row would enter the ramp again. These rows replace all earlier rows of their template.
     pub fn ramp_rows(&self, frame: &Frame) -> Vec<RampRow> {
         let mut rows = Vec::new();
         for (template, ramps) in frame.templates.iter().zip(&self.ramps) {

@@ -66,19 +66,19 @@ pub fn resolve<'a>(topology: &'a Topology, subject: &Subject<'a>, near: Option<L
     let mut revision = subject.revision.max(product.revision).max(template.revision);
     let mut nodes = Vec::new();
     if !matches!(status, Status::Terminated | Status::Expired | Status::Suspended | Status::Unowned) {
-        revision = revision.max(boundary_revision(topology, &verdict));
+        revision = revision.max(boundary_revision(topology, &verdict, subject.jurisdiction));
     }
     if status == Status::Deliverable {
         nodes = qualified_in_order(topology, subject, &verdict, near);
-        if let Some(limit) = template.object.limit {
-            nodes.truncate(limit as usize);
-        }
     }
     let (status, reason) = match status {
         // `fixed` and `merge` are judged by what they have to deliver.
-        Status::Deliverable if nodes.is_empty() => (Status::Broken, Reason::NoQualifiedNode),
+        Status::Deliverable if nodes.is_empty() => {
+            (Status::Broken, emptiness(topology, &template.object, subject.jurisdiction))
+        }
         _ => (status, reason),
     };
+    nodes.truncate(template.object.limit.map_or(usize::MAX, |limit| limit as usize));
     let ownership = subject.ownership.filter(|ownership| ownership.group().is_some());
     Some(Resolution { status, reason, revision, template: &template.object, ownership, nodes })
 }
@@ -140,29 +140,51 @@ fn merged(topology: &Topology, template: &AccessTemplate, demanded: Option<&Juri
 /// A named node under its smallest group that serves it.
 fn named_node(topology: &Topology, node: &NodeId, demanded: Option<&Jurisdiction>) -> Option<Delivered> {
     let at = topology.find_node_ix(node)?;
-    let groups = topology.node(at).object.groups.iter().filter_map(|group| topology.find_group_ix(group));
-    groups
+    groups_of(topology, at)
         .filter(|group| is_allowed(topology, *group, demanded))
         .find(|group| qualify(topology, at, *group).is_qualified())
         .map(|group| Delivered { node: at, group })
 }
 
-/// The newest revision among the facts of the boundary that the answer rests on.
-fn boundary_revision(topology: &Topology, verdict: &Verdict<'_>) -> Revision {
-    let of_group = |group: GroupIx| topology.standing(group).revision;
-    match (&verdict.template.mode, verdict.validity) {
-        (Mode::Fixed { nodes }, _) => {
-            let of_node = |at: NodeIx| {
-                let groups = topology.node(at).object.groups.iter().filter_map(|id| topology.find_group_ix(id));
-                let around = groups.map(|group| topology.group(group).revision.max(topology.region_of(group).revision));
-                around.max().unwrap_or_default().max(node_revision(topology, at))
-            };
-            nodes.iter().filter_map(|id| topology.find_node_ix(id)).map(of_node).max().unwrap_or_default()
+/// Why a `fixed` or `merge` boundary has nothing to deliver.
+fn emptiness(topology: &Topology, template: &AccessTemplate, demanded: Option<&Jurisdiction>) -> Reason {
+    let groups: Vec<GroupIx> = match &template.mode {
+        Mode::Fixed { nodes } => {
+            let named = nodes.iter().filter_map(|id| topology.find_node_ix(id));
+            named.flat_map(|node| groups_of(topology, node)).collect()
         }
-        (_, Validity::Valid { group } | Validity::Broken { group: Some(group), .. }) => of_group(group),
-        (Mode::Merge { .. }, _) => {
-            topology.boundary_groups(verdict.template).into_iter().map(of_group).max().unwrap_or_default()
-        }
-        _ => Revision::default(),
+        _ => topology.boundary_groups(template),
+    };
+    let is_empty = matches!(&template.mode, Mode::Merge { groups } if groups.is_empty());
+    if is_empty {
+        Reason::EmptyBoundary
+    } else if !groups.is_empty() && groups.iter().all(|group| !is_allowed(topology, *group, demanded)) {
+        Reason::JurisdictionMismatch
+    } else {
+        Reason::NoQualifiedNode
     }
+}
+
+/// The groups of a node, by id.
+fn groups_of(topology: &Topology, node: NodeIx) -> impl Iterator<Item = GroupIx> + '_ {
+    topology.node(node).object.groups.iter().filter_map(|group| topology.find_group_ix(group))
+}
+
+/// The newest revision among the facts of the boundary that the answer rests on.
+fn boundary_revision(topology: &Topology, verdict: &Verdict<'_>, demanded: Option<&Jurisdiction>) -> Revision {
+    let around = |group: GroupIx| topology.group(group).revision.max(topology.region_of(group).revision);
+    let of_group = |group: GroupIx| topology.standing(group).revision;
+    // Of a group in another jurisdiction the answer knows that it lies there, and nothing of its nodes.
+    let of_merged =
+        |group: GroupIx| if is_allowed(topology, group, demanded) { of_group(group) } else { around(group) };
+    let of_named = |at: NodeIx| groups_of(topology, at).map(around).max().max(Some(node_revision(topology, at)));
+    let newest = match (&verdict.template.mode, verdict.validity) {
+        (Mode::Fixed { nodes }, _) => {
+            nodes.iter().filter_map(|id| topology.find_node_ix(id)).filter_map(of_named).max()
+        }
+        (_, Validity::Valid { group } | Validity::Broken { group: Some(group), .. }) => Some(of_group(group)),
+        (Mode::Merge { .. }, _) => topology.boundary_groups(verdict.template).into_iter().map(of_merged).max(),
+        _ => None,
+    };
+    newest.unwrap_or_default()
 }
