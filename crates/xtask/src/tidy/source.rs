@@ -42,9 +42,10 @@ impl SourceFile {
         self.path.rsplit('/').next().unwrap_or_default()
     }
 
-    /// Whether all of the file is for tests: `tests.rs`, `laws.rs` and everything below a folder `tests`.
+    /// Whether all of the file is for tests: `tests.rs`, `laws.rs` and what lies below a folder `tests` or `laws`.
     pub fn is_test_file(&self) -> bool {
-        matches!(self.file_name(), "tests.rs" | "laws.rs") || self.path.split('/').any(|part| part == "tests")
+        matches!(self.file_name(), "tests.rs" | "laws.rs")
+            || self.path.split('/').any(|part| matches!(part, "tests" | "laws"))
     }
 
     pub fn rust_lines(&self) -> RustLines {

@@ -103,6 +103,7 @@ fn a_missing_or_meagre_header_is_found() {
     assert_finds(path, &"//! And on.\n".repeat(13), 1, "a header of 13 lines");
     assert_tidy(path, &source(""));
     assert_tidy("crates/domain/src/tests.rs", "//! One is enough here.\n");
+    assert_tidy("crates/domain/src/orchestration/laws/balance.rs", "//! And here.\n");
     assert_tidy("crates/domain/build.rs", "fn main() {}\n");
 }
 
