@@ -39,6 +39,18 @@ fn everybody_places_on_every_group_and_grows_by_number() {
     }
 }
 
+#[test]
+fn who_grew_places_as_who_started_that_large() {
+    let present = instances(0..5_000, 1);
+    for (mut grown, fresh) in all(10, 1).into_iter().zip(all(12, 1)) {
+        // The anchor's capacity follows from the groups it started with, and it is part of its walk.
+        if grown.name() != "AnchorHash" {
+            grown.grow(2);
+            assert_eq!(grown.place(&present, &[0; 12]), fresh.place(&present, &[0; 12]), "{}", grown.name());
+        }
+    }
+}
+
 /// Deals the first placement over the ten old groups and arrivals over the joining ones, in turn: what is to be
 /// measured is known beforehand.
 struct InTurn {
