@@ -84,6 +84,8 @@ reasons! {
     Void = "void", "the instance changed while the batch was being written; it is decided again", "";
     WithinLimit = "within-limit", "the node is among the first that the template delivers", "";
     BeyondLimit = "beyond-limit", "the node is qualified but stands behind the template's limit", "raise the limit of the access template";
+    PlanNamedAnother = "plan-named-another", "a plan named another group", "tenure plan move";
+    ProductUnknown = "product-unknown", "the product of the instance does not exist", "write the product, or give the instance another";
 }
 
 impl std::fmt::Display for Reason {

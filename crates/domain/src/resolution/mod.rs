@@ -3,6 +3,7 @@
 //! Nothing here writes, and nobody is moved by being looked at (I7).
 
 mod distance;
+pub mod explain;
 mod order;
 mod resolve;
 
