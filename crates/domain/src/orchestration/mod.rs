@@ -27,7 +27,7 @@ pub use facts::{Health, LoadBand, NodeFacts};
 pub use frame::{Frame, FrameGroup, FrameRegion, FrameTemplate, Member, RULES_VERSION, StickyMode};
 pub use ownership::{Holder, Ownership};
 pub use qualify::{Check, NodeVerdict, qualification_checks, qualify};
-pub use ramp::{Phase, Ramp};
+pub use ramp::{Phase, Ramp, SHARES_WHILE_RAMPING};
 pub use state::{GroupLoad, LoadRow, ProductLoad, RampRow, State};
 pub use topology::{GroupIx, NodeIx, Parts, Stamped, Topology, TopologyError};
 pub use validate::{Subject, Validity, Verdict, is_allowed, standing_for_new, validate, wanted};
