@@ -81,7 +81,7 @@ pub fn candidate_table(frame: &Frame, state: &State, request: &Request) -> Candi
         candidates.push(Candidate {
             is_eligible: true,
             is_chosen,
-            reason: ruling.reason_of(is_chosen, place.reason),
+            reason: if is_chosen { ruling.reason } else { ruling.others.unwrap_or(place.reason) },
             rank: Some(rank),
             margin_ppm: chosen.map_or(0, |chosen| margin_ppm(&chosen, &place.preference)),
             ..blank(place.preference.position, ramps[place.member])
@@ -95,7 +95,7 @@ pub fn candidate_table(frame: &Frame, state: &State, request: &Request) -> Candi
         }
     }
     candidates.sort_by_key(|it| !it.is_chosen);
-    CandidateTable { candidates, tie_break: if ruling.is_by_weight { ranked.tie_break() } else { ruling.reason } }
+    CandidateTable { candidates, tie_break: if ruling.others.is_none() { ranked.tie_break() } else { ruling.reason } }
 }
 
 /// A row without verdict, rank and margin.
@@ -130,32 +130,33 @@ fn margin_ppm(chosen: &Preference, other: &Preference) -> i64 {
 /// Which group the request ended at, and by what.
 struct Ruling {
     group: Option<u32>,
+    /// Stands on the row of the group.
     reason: Reason,
-    /// Whether the weight decided; else the reason stands on every eligible row.
-    is_by_weight: bool,
+    /// Stands on the other eligible rows; absent where the weight decided and each lost in its own way.
+    others: Option<Reason>,
 }
 
 impl Ruling {
     fn of(frame: &Frame, request: &Request, contest: &Contest<'_>, ranked: &Ranked) -> Self {
         let held = request.held.map(|held| held.group);
         let first = ranked.places.first().map(|place| place.preference.position);
-        let named = |group, reason| Self { group, reason, is_by_weight: false };
         match (request.ask, contest.kept) {
-            (Ask::Move { to }, _) => match move_verdict(frame, request, to) {
-                Reason::Ok => named(Some(to), Reason::ChosenByPlan),
-                why => named(held, why),
-            },
-            (Ask::Recount, _) => named(held, Reason::CountedAnew),
-            (_, Kept::Owner(owner)) => named(Some(owner), Reason::KeptValid),
+            (Ask::Move { to }, _) => {
+                let is_allowed = move_verdict(frame, request, to) == Reason::Ok;
+                let group = is_allowed.then_some(to);
+                Self { group, reason: Reason::ChosenByPlan, others: Some(Reason::PlanNamedAnother) }
+            }
+            (Ask::Recount, _) => Self::stays(held, Reason::CountedAnew),
+            (_, Kept::Owner(owner)) => Self::stays(Some(owner), Reason::KeptValid),
             _ => {
                 let reason = if ranked.tie_break() == Reason::Ok { Reason::LeastUtilised } else { ranked.tie_break() };
-                Self { group: first, reason, is_by_weight: true }
+                Self { group: first, reason, others: None }
             }
         }
     }
 
-    fn reason_of(&self, is_chosen: bool, loss: Reason) -> Reason {
-        if is_chosen || !self.is_by_weight { self.reason } else { loss }
+    fn stays(group: Option<u32>, reason: Reason) -> Self {
+        Self { group, reason, others: Some(reason) }
     }
 }
 

@@ -10,6 +10,7 @@ mod choose;
 mod facts;
 mod frame;
 mod ownership;
+pub mod plan;
 mod qualify;
 mod ramp;
 mod state;
