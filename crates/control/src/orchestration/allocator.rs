@@ -1,0 +1,276 @@
+//! The allocator: one batch at a time, decided in memory against the book, committed under the lease.
+//!
+//! It has no input: what is to be done is found in the view (I6). A commit that is refused changes nothing and is
+//! asked again from new start values; a commit whose reply was lost ends the term, and the next one reads the truth.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use domain::ids::{InstanceId, Revision};
+use domain::orchestration::{Decided, Outcome, Request, decide_all, wanted};
+use domain::time::Micros;
+use store::{BATCH_MAX, BatchCommit, LeaseProof, PlanMoveOf, Seen, Store, StoreError};
+
+use super::book::Book;
+use super::gather::{Asked, Look, look};
+use super::pace::Pace;
+use super::plans::{PlanFeed, Planned};
+use super::{Leadership, WorkSet};
+use crate::clock;
+use crate::settings::Settings;
+use crate::tasks::{Status, Task, TaskError};
+use crate::view::View;
+
+/// How often broken instances whose turn has not come are looked at again.
+const LATER_EVERY: Duration = Duration::from_millis(250);
+
+/// Nobody is forgotten for longer than this, whatever hint was lost.
+const LOOK_AT_ALL_EVERY: Duration = Duration::from_secs(60);
+
+/// The actor of decisions that nobody asked for by name.
+const ACTOR: &str = "allocator";
+
+/// The allocator of a process; idle while another leads.
+pub struct Allocator {
+    store: Store,
+    view: Arc<View>,
+    work: Arc<WorkSet>,
+    leadership: Arc<Leadership>,
+    repair_after: Duration,
+    repair_rate_permille: u32,
+    pace: Pace,
+    book: Option<Book>,
+    feed: PlanFeed,
+    later: BTreeSet<InstanceId>,
+    later_looked: Instant,
+    all_looked: Instant,
+    /// The head that the last commit made: before the view has it, everybody looks undone.
+    committed: Revision,
+}
+
+/// What a batch is made of.
+#[derive(Default)]
+struct Gathered {
+    requests: Vec<Request>,
+    seen: Vec<Seen>,
+    plan_moves: Vec<PlanMoveOf>,
+}
+
+impl Gathered {
+    fn push(&mut self, asked: Asked) {
+        self.requests.push(asked.request);
+        self.seen.push(asked.seen);
+    }
+}
+
+impl Allocator {
+    /// An allocator that has not opened its book.
+    pub fn new(
+        store: Store,
+        view: Arc<View>,
+        work: Arc<WorkSet>,
+        leadership: Arc<Leadership>,
+        settings: &Settings,
+    ) -> Self {
+        let now = clock::monotonic();
+        Self {
+            store,
+            view,
+            work,
+            leadership,
+            repair_after: settings.repair_after,
+            repair_rate_permille: settings.repair_rate_permille,
+            pace: Pace::new(settings.repair_after, settings.repair_rate_permille),
+            book: None,
+            feed: PlanFeed::default(),
+            later: BTreeSet::new(),
+            later_looked: now,
+            all_looked: now,
+            committed: Revision::default(),
+        }
+    }
+
+    /// Opens the book of a new term, or turns to what has changed since the last batch.
+    async fn open_book(&mut self, proof: &LeaseProof) -> Result<(), StoreError> {
+        if self.work.take_plans() || self.book.as_ref().is_none_or(|book| book.term != proof.term) {
+            self.feed.refresh(&self.store).await?;
+        }
+        let topology = self.view.topology();
+        let leaving = self.feed.leaving().clone();
+        match &mut self.book {
+            Some(book) if book.term == proof.term => {
+                if book.turn_to(topology, leaving) {
+                    self.work.look_at_all();
+                }
+            }
+            _ => {
+                self.pace = Pace::new(self.repair_after, self.repair_rate_permille);
+                self.later.clear();
+                self.book = Some(Book::open(&self.store, proof.term, topology, leaving).await?);
+                self.work.look_at_all();
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks at everybody when that was asked for and the view has caught up with our own commits.
+    async fn look_at_all(&mut self, now: Instant) {
+        if now.duration_since(self.all_looked) >= LOOK_AT_ALL_EVERY {
+            self.work.look_at_all();
+        }
+        if self.view.revision() < self.committed || !self.work.take_all() {
+            return;
+        }
+        self.all_looked = now;
+        let view = Arc::clone(&self.view);
+        let found = tokio::task::spawn_blocking(move || {
+            let topology = view.topology();
+            let mut ids = Vec::new();
+            view.for_each(|subject| {
+                if wanted(&topology.topology, subject).is_some() {
+                    ids.push(subject.id.clone());
+                }
+            });
+            ids
+        });
+        if let Ok(ids) = found.await {
+            self.work.look_at(ids.into_iter());
+        }
+    }
+
+    /// The next batch, plans first: somebody waits for them.
+    async fn gather(&mut self, now: Instant) -> Result<Gathered, StoreError> {
+        let mut gathered = Gathered::default();
+        let mut taken = BTreeSet::new();
+        let Some(book) = &self.book else { return Ok(gathered) };
+        for planned in self.feed.next(&self.store, &self.view, book, now).await? {
+            let Planned { plan, ordinal, asked } = planned;
+            if taken.insert(asked.request.instance.clone()) {
+                let request = u32::try_from(gathered.requests.len()).unwrap_or(u32::MAX);
+                gathered.plan_moves.push(PlanMoveOf { plan, ordinal, request });
+                gathered.push(asked);
+            }
+        }
+        self.pace.observe(&book.topology.topology, now);
+        let mut ids = self.work.take(BATCH_MAX - gathered.requests.len());
+        if ids.len() < BATCH_MAX && now.duration_since(self.later_looked) >= LATER_EVERY {
+            self.later_looked = now;
+            ids.extend(std::mem::take(&mut self.later));
+        }
+        let mut ids = ids.into_iter();
+        for id in ids.by_ref() {
+            if taken.contains(&id) {
+                continue;
+            }
+            match look(book, &mut self.pace, &self.view, &id, now) {
+                Look::Nothing => {}
+                Look::Later => {
+                    self.later.insert(id);
+                }
+                Look::Ask(asked) => {
+                    taken.insert(id);
+                    gathered.push(*asked);
+                    if gathered.requests.len() == BATCH_MAX {
+                        break;
+                    }
+                }
+            }
+        }
+        self.later.extend(ids);
+        Ok(gathered)
+    }
+
+    /// Decides and commits a batch.
+    async fn commit(&mut self, proof: &LeaseProof, gathered: Gathered, now: Micros) -> Result<u64, StoreError> {
+        let Some(book) = self.book.take() else { return Ok(0) };
+        let Gathered { requests, seen, plan_moves } = gathered;
+        let decided = tokio::task::spawn_blocking(move || {
+            let mut state = book.state.clone();
+            let decided = decide_all(&book.frame, &mut state, requests);
+            (book, decided)
+        });
+        let Ok((book, decided)) = decided.await else {
+            return Err(StoreError::Corrupt { what: "the decision of a batch panicked; the next term recounts".to_owned() });
+        };
+        let batch = BatchCommit {
+            lease: proof,
+            topology_version: book.topology.version,
+            now,
+            actor: ACTOR,
+            base: book.base.clone(),
+            frame: &book.frame,
+            start: &book.state,
+            decided,
+            seen: &seen,
+            plan_moves: &plan_moves,
+        };
+        let result = self.store.commit_batch(batch).await;
+        let book = self.book.insert(book);
+        let committed = result?;
+        book.advance(committed.end, committed.next_base);
+        self.committed = committed.revision;
+        self.work.look_at(again(&committed.decided));
+        self.feed.count(&committed.decided, &plan_moves);
+        Ok(committed.decided.len() as u64)
+    }
+
+    /// What a failed commit means for the term.
+    async fn recover(&mut self, error: &StoreError) {
+        match error {
+            // Another change came first: the follower brings it, and the batch is gathered anew.
+            StoreError::TopologyMoved { .. } | StoreError::Contention { .. } => self.work.look_at_all(),
+            StoreError::LeaseLost { .. } => {
+                self.leadership.step_down();
+                self.book = None;
+            }
+            _ => {
+                self.book = None;
+                // Fails when the database is away; then the lease runs out by itself.
+                if let Err(error) = self.leadership.resign().await {
+                    tracing::debug!(%error, "the lease could not be given back");
+                }
+            }
+        }
+    }
+}
+
+/// Those that the commit did not take are looked at again.
+fn again(decided: &[Decided]) -> impl Iterator<Item = InstanceId> + '_ {
+    decided.iter().filter(|it| it.outcome == Outcome::Void).map(|it| it.request.instance.clone())
+}
+
+impl Task for Allocator {
+    fn name(&self) -> &'static str {
+        "allocate"
+    }
+
+    async fn activated(&self) {
+        self.work.activated().await;
+    }
+
+    async fn run_once(&mut self, now: Micros) -> Result<Status, TaskError> {
+        let Some(proof) = self.leadership.proof() else {
+            self.book = None;
+            return Ok(Status::idle());
+        };
+        let started = clock::monotonic();
+        self.open_book(&proof).await?;
+        self.look_at_all(started).await;
+        let gathered = self.gather(started).await?;
+        if gathered.requests.is_empty() {
+            let waiting = self.later.len() as u64;
+            return Ok(Status { done: 0, backlog: waiting, is_more: !self.work.is_empty(), detail: String::new() });
+        }
+        match self.commit(&proof, gathered, now).await {
+            Ok(done) => {
+                let backlog = (self.work.len() + self.later.len()) as u64;
+                Ok(Status { done, backlog, is_more: true, detail: format!("term {}", proof.term) })
+            }
+            Err(error) => {
+                self.recover(&error).await;
+                Err(error.into())
+            }
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! What a server can be told. Where each value came from is the business of the command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use store::Location;
+
+/// What happens when a region falls silent as a whole.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum OnRegionSilent {
+    /// Its nodes stay as they were; an alarm stands.
+    #[default]
+    Hold,
+    /// Its nodes count as silent.
+    Repair,
+}
+
+/// The settings of one process.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Holds the embedded database, the admin token and the lock of the process.
+    pub data: PathBuf,
+    /// Where HTTP is served; port 0 picks a free one.
+    pub listen: SocketAddr,
+    pub database: Location,
+    /// Distinguishes the processes on one database; made at first start and kept in the data directory.
+    pub replica: String,
+    /// A node that has not reported for so long counts as silent.
+    pub health_ttl: Duration,
+    pub on_region_silent: OnRegionSilent,
+    /// Lost health repairs after so long.
+    pub repair_after: Duration,
+    /// Lost health repairs at this share of a boundary's owners per second, in permille; at least one.
+    pub repair_rate_permille: u32,
+    /// How long a leader's lease runs without being renewed.
+    pub lease_ttl: Duration,
+    /// How long a write waits for the ownership of its instance.
+    pub ownership_wait: Duration,
+    /// How often other processes' changes are looked for; local ones are followed at once.
+    pub follow_every: Duration,
+    /// Requests served at once; further ones wait, then are told to come back.
+    pub requests_max: usize,
+}
+
+impl Settings {
+    /// The defaults for a data directory, on the embedded database inside it.
+    pub fn new(data: PathBuf) -> Self {
+        let database = Location::Sqlite(data.join("tenure.db"));
+        Self {
+            data,
+            listen: SocketAddr::from(([127, 0, 0, 1], 7400)),
+            database,
+            replica: "local".to_owned(),
+            health_ttl: Duration::from_secs(90),
+            on_region_silent: OnRegionSilent::default(),
+            repair_after: Duration::from_secs(60),
+            repair_rate_permille: 10,
+            lease_ttl: Duration::from_secs(5),
+            ownership_wait: Duration::from_secs(5),
+            follow_every: Duration::from_millis(50),
+            requests_max: 4096,
+        }
+    }
+}

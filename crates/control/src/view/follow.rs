@@ -1,0 +1,115 @@
+//! Keeps the view current: loads everything once, then follows changes in commit order.
+//!
+//! A change id that differs at a known revision, or a head that is smaller than ours, means that the database failed
+//! over to another history: then the view is loaded anew. Rows are read as they are now, so a later change may be
+//! seen early and is applied again without harm.
+
+use std::sync::Arc;
+
+use domain::ids::Revision;
+use domain::orchestration::TopologyError;
+use store::{ChangeRow, Store, StoreError};
+
+use super::View;
+use crate::orchestration::WorkSet;
+
+/// Changes applied in one step; some thousand single writes, or a handful of import chunks.
+const CHANGES_PER_STEP: u32 = 256;
+
+/// Instances read at once on loading; a quarter of a second of work.
+const INSTANCES_PER_READ: u32 = 50_000;
+
+/// The view could not be brought up to date.
+#[derive(Debug, thiserror::Error)]
+pub enum FollowError {
+    #[error("the view could not read the store")]
+    Store(#[from] StoreError),
+    #[error("the store holds a topology that refers to nothing")]
+    Topology(#[from] TopologyError),
+}
+
+/// Writes the view. There is one for each process.
+pub struct Follower {
+    store: Store,
+    view: Arc<View>,
+    work: Arc<WorkSet>,
+    /// The last change that was applied; `None` before loading.
+    last: Option<(Revision, i64)>,
+}
+
+impl Follower {
+    /// A follower that has not loaded yet.
+    pub fn new(store: Store, view: Arc<View>, work: Arc<WorkSet>) -> Self {
+        Self { store, view, work, last: None }
+    }
+
+    /// Loads everything in one snapshot; returns how many instances there are.
+    ///
+    /// # Errors
+    /// [`FollowError`] when the store cannot be read, or holds what cannot be.
+    pub async fn load(&mut self) -> Result<usize, FollowError> {
+        self.view.clear();
+        let mut snapshot = self.store.snapshot().await?;
+        let head = snapshot.head();
+        let parts = snapshot.topology().await?;
+        self.view.set_topology(parts, head.topology_version)?;
+        let mut after = None;
+        loop {
+            let rows = snapshot.instances(after.as_ref(), INSTANCES_PER_READ).await?;
+            let Some(last) = rows.last() else { break };
+            after = Some(last.id.clone());
+            self.view.set_instances(&rows);
+        }
+        snapshot.close().await?;
+        self.last = Some((head.revision, head.change));
+        self.view.set_head(head.revision);
+        self.work.look_at_all();
+        Ok(self.view.len())
+    }
+
+    /// Applies what has been committed since; returns whether anything was.
+    ///
+    /// # Errors
+    /// [`FollowError`] when the store cannot be read; the view stays as it is and the next call goes on.
+    pub async fn step(&mut self) -> Result<bool, FollowError> {
+        let Some((revision, change)) = self.last else {
+            return self.load().await.map(|_| true);
+        };
+        // From one before ours: ours must be there, under the same id, or the history is another one.
+        let from = Revision(revision.0.saturating_sub(1));
+        let changes = self.store.changes_since(from, CHANGES_PER_STEP).await?;
+        let is_same_history = match changes.first() {
+            Some(first) if revision.0 > 0 => first.revision == revision && first.change_id == change,
+            Some(_) => true,
+            None => revision.0 == 0,
+        };
+        if !is_same_history {
+            tracing::warn!(%revision, "the database has another history than the view: loading anew");
+            return self.load().await.map(|_| true);
+        }
+        let new = if revision.0 > 0 { &changes[1..] } else { &changes[..] };
+        let Some(last) = new.last() else { return Ok(false) };
+        self.apply(new).await?;
+        self.last = Some((last.revision, last.change_id));
+        self.view.set_head(last.revision);
+        Ok(true)
+    }
+
+    async fn apply(&self, changes: &[ChangeRow]) -> Result<(), FollowError> {
+        if changes.iter().any(|it| it.touched.has_topology() || it.touched.has_facts()) {
+            let mut snapshot = self.store.snapshot().await?;
+            let parts = snapshot.topology().await?;
+            let version = snapshot.head().topology_version;
+            snapshot.close().await?;
+            self.view.set_topology(parts, version)?;
+            self.work.look_at_all();
+        }
+        let changed = self.store.rows_of(changes).await?;
+        self.view.set_instances(&changed.instances);
+        self.work.look_at(changed.instances.iter().map(|row| row.id.clone()));
+        if changed.is_plan {
+            self.work.look_at_plans();
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,144 @@
+//! The in-memory view: the topology as one immutable value and a million instances in a lock-free map.
+//!
+//! One follower writes it, in commit order; readers take no lock. A change that touches both is applied topology
+//! first, so that no reader meets an instance whose product it does not know. Nothing in here decides (I7).
+
+mod entry;
+mod follow;
+mod symbols;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use domain::ids::{InstanceId, Revision};
+use domain::orchestration::{Parts, Subject, Topology};
+use papaya::HashMap;
+use store::InstanceRow;
+use tokio::sync::watch;
+use wire::resolution::NodeFragments;
+
+pub use entry::Found;
+use entry::Entry;
+pub use follow::{FollowError, Follower};
+use symbols::Symbols;
+
+/// The topology with what is rendered from it once.
+pub struct TopologyView {
+    pub topology: Topology,
+    /// The delivered JSON of each node in each of its groups.
+    pub fragments: NodeFragments,
+    /// The version of the topology row it was read at; the allocator's commit demands it.
+    pub version: i64,
+}
+
+/// The in-memory view.
+pub struct View {
+    topology: ArcSwap<TopologyView>,
+    instances: HashMap<InstanceId, Entry>,
+    symbols: Symbols,
+    head: watch::Sender<Revision>,
+}
+
+impl View {
+    /// An empty view at revision 0.
+    pub fn empty() -> Self {
+        let topology = Topology::default();
+        let fragments = NodeFragments::build(&topology);
+        Self {
+            topology: ArcSwap::from_pointee(TopologyView { topology, fragments, version: 0 }),
+            instances: HashMap::new(),
+            symbols: Symbols::default(),
+            head: watch::Sender::new(Revision::default()),
+        }
+    }
+
+    /// The topology as it is now; a reader keeps one value for the whole of its answer.
+    pub fn topology(&self) -> Arc<TopologyView> {
+        self.topology.load_full()
+    }
+
+    /// The head up to which changes are applied.
+    pub fn revision(&self) -> Revision {
+        *self.head.borrow()
+    }
+
+    /// Tells of every new head.
+    pub fn heads(&self) -> watch::Receiver<Revision> {
+        self.head.subscribe()
+    }
+
+    /// How many instances there are, terminated ones included.
+    pub fn len(&self) -> usize {
+        self.instances.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// One instance, as it is now.
+    pub fn find(&self, id: &str) -> Option<Found> {
+        let instances = self.instances.pin();
+        instances.get_key_value(id).map(|(id, entry)| entry.found(id, &self.symbols))
+    }
+
+    /// Visits every instance, in no order. Instances that arrive meanwhile may be missed.
+    pub fn for_each(&self, mut visit: impl FnMut(&Subject<'_>)) {
+        for (id, entry) in &self.instances.pin() {
+            visit(&entry.found(id, &self.symbols).subject());
+        }
+    }
+
+    /// Every instance, by id, as owned values; for planners, which need a stable order.
+    pub fn collect(&self) -> Vec<Found> {
+        let mut all: Vec<Found> = self.instances.pin().iter().map(|(id, entry)| entry.found(id, &self.symbols)).collect();
+        all.sort_unstable_by(|a, b| a.id.cmp(&b.id));
+        all
+    }
+
+    /// Waits until changes up to `revision` are applied; false when `patience` ends first.
+    pub async fn wait_for_revision(&self, revision: Revision, patience: Duration) -> bool {
+        let mut heads = self.heads();
+        let reached = heads.wait_for(|head| *head >= revision);
+        tokio::time::timeout(patience, reached).await.is_ok_and(|it| it.is_ok())
+    }
+
+    /// Waits until an instance satisfies `is_so`; false when `patience` ends first.
+    pub async fn wait_until(&self, id: &str, patience: Duration, is_so: impl Fn(&Subject<'_>) -> bool) -> bool {
+        let mut heads = self.heads();
+        let reached = heads.wait_for(|_| self.find(id).is_some_and(|found| is_so(&found.subject())));
+        tokio::time::timeout(patience, reached).await.is_ok_and(|it| it.is_ok())
+    }
+
+    /// Replaces the topology.
+    fn set_topology(&self, parts: Parts, version: i64) -> Result<(), domain::orchestration::TopologyError> {
+        let topology = Topology::build(parts)?;
+        let fragments = NodeFragments::build(&topology);
+        self.topology.store(Arc::new(TopologyView { topology, fragments, version }));
+        Ok(())
+    }
+
+    /// Applies rows, unless what is held is newer already.
+    fn set_instances(&self, rows: &[InstanceRow]) {
+        let symbols = self.symbols.intern_rows(rows);
+        let instances = self.instances.pin();
+        for row in rows {
+            let is_newer = instances.get(&row.id).is_some_and(|held| held.is_newer_than(row));
+            if !is_newer {
+                instances.insert(row.id.clone(), Entry::of(row, &symbols));
+            }
+        }
+    }
+
+    /// Forgets everything: after a failover of the database the history may be another one.
+    fn clear(&self) {
+        self.instances.pin().clear();
+        self.head.send_replace(Revision::default());
+    }
+
+    fn set_head(&self, revision: Revision) {
+        self.head.send_replace(revision);
+    }
+}
