@@ -112,7 +112,7 @@ fn merit(tie_break: &TieBreak, candidates: &[CandidateRow]) -> String {
         Reason::SmallestId => {
             format!("it was the least utilised {field} and, level with {next} in all else, has the smallest id")
         }
-        other => format!("{}", other.meaning()),
+        other => other.meaning().to_owned(),
     }
 }
 

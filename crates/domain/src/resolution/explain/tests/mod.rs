@@ -209,14 +209,10 @@ fn whoever_has_no_owner_is_told_what_to_change() {
         Some(&record),
         Some(1),
         expect![[r#"
-        Nobody owns svc-1: the region lies in another jurisdiction than the instance demands (1 × group-draining, 2 × no-qualified-node).
-        g1 could not take svc-1: the group is draining: it serves its owners and takes nobody. It would have had to be a candidate. Now it could not take it: the region lies in another jurisdiction than the instance demands; the group is draining: it serves its owners and takes nobody.
-        - [jurisdiction-mismatch] put a region, group or node of jurisdiction CH into the boundary of access template shard $ tenure get access-templates shard -o yaml
-        - [node-silent] bring node n0-0 back, or its way to the centre: its next report with status up qualifies it $ tenure describe nodes n0-0
-        - [group-draining] set group g1 to state active $ tenure get groups g1 -o yaml | sed 's/^state:.*/state: active/' | tenure apply -f -
-        - [node-disabled] set node n2-0 to state active $ tenure get nodes n2-0 -o yaml | sed 's/^state:.*/state: active/' | tenure apply -f -
-        - [runtime-template-disabled] set runtime template off to state active $ tenure get runtime-templates off -o yaml | sed 's/^state:.*/state: active/' | tenure apply -f -
-    "#]],
+            Nobody owns svc-1: the region lies in another jurisdiction than the instance demands (1 × group-draining, 2 × no-qualified-node).
+            g1 could not take svc-1: the group is draining: it serves its owners and takes nobody. It would have had to be a candidate. Now it could not take it: the region lies in another jurisdiction than the instance demands; the group is draining: it serves its owners and takes nobody.
+            - [jurisdiction-mismatch] put a region, group or node of jurisdiction CH into the boundary of access template shard $ tenure get access-templates shard -o yaml
+        "#]],
     );
 }
 
@@ -299,11 +295,11 @@ fn the_operators_word_comes_first() {
         None,
         None,
         expect![[r#"
-        svc-1 is terminated: nothing is delivered, and g0 is about to be released.
-        svc-1 is terminated: the allocator is about to release it. It would be chosen again today.
-        - [instance-terminated] set instance svc-1 to status active $ tenure get instances svc-1 -o yaml | sed 's/^status:.*/status: active/' | tenure apply -f -
-        ? The batch of the decision could not be loaded, so its candidates cannot be rebuilt.
-    "#]],
+            svc-1 is terminated: nothing is delivered, and g0 is about to be released.
+            svc-1 is terminated: the allocator is about to release it.
+            - [instance-terminated] set instance svc-1 to status active $ tenure get instances svc-1 -o yaml | sed 's/^status:.*/status: active/' | tenure apply -f -
+            ? The batch of the decision could not be loaded, so its candidates cannot be rebuilt.
+        "#]],
     );
     let expired = InstanceSketch { is_expired: true, ..owned.clone() };
     check(
@@ -312,11 +308,11 @@ fn the_operators_word_comes_first() {
         None,
         None,
         expect![[r#"
-        The time of svc-1 has run out: nothing is delivered; it keeps its owner g0.
-        g0 serves svc-1, and a valid ownership is kept whatever is lighter: only a plan moves it. It would be chosen again today.
-        - [instance-expired] write instance svc-1 with a later expires $ tenure get instances svc-1 -o yaml | sed 's/^expires:.*/expires: 2100-01-01T00:00:00Z/' | tenure apply -f -
-        ? The batch of the decision could not be loaded, so its candidates cannot be rebuilt.
-    "#]],
+            The time of svc-1 has run out: nothing is delivered; it keeps its owner g0.
+            g0 serves svc-1, and a valid ownership is kept whatever is lighter: only a plan moves it. It would be chosen again today.
+            - [instance-expired] write instance svc-1 with a later expires $ tenure get instances svc-1 -o yaml | sed "s/^expires:.*/expires: $(date -u -d '+30 days' +%Y-%m-%dT%H:%M:%SZ)/" | tenure apply -f -
+            ? The batch of the decision could not be loaded, so its candidates cannot be rebuilt.
+        "#]],
     );
     let suspended = InstanceSketch { status: InstanceStatus::Suspended, ..owned };
     check(
