@@ -18,7 +18,7 @@ mod topology;
 mod validate;
 
 #[cfg(test)]
-mod laws;
+pub(crate) mod laws;
 
 pub use batch::{Ask, Batch, Decided, Held, Outcome, ReplayError, Request, decide, decide_all, replay_state, verify};
 pub use boundary::{GroupStanding, node_revision, serving_groups};

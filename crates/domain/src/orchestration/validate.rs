@@ -98,9 +98,7 @@ pub fn standing_for_new(topology: &Topology, group: GroupIx) -> Reason {
 ///
 /// A repair is wanted only where the template repairs; whether it is its turn is a question of pace.
 pub fn wanted(topology: &Topology, subject: &Subject<'_>) -> Option<Ask> {
-    let Some(Verdict { template, validity }) = validate(topology, subject) else {
-        return None;
-    };
+    let Verdict { template, validity } = validate(topology, subject)?;
     let held = subject.ownership.map(|ownership| &ownership.holder);
     let is_held = matches!(held, Some(Holder::Group { .. }));
     if subject.status == InstanceStatus::Terminated {
