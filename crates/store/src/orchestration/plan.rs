@@ -58,6 +58,14 @@ WHERE p.plan_id > $1
 ORDER BY p.plan_id
 LIMIT $2";
 
+const RUNNING: &str =
+    "SELECT p.plan_id, p.kind, p.state, p.created_us, p.actor, p.snapshot_revision, p.request, p.summary,
+  p.rate_per_s, p.step, p.error, p.change_id, c.revision
+FROM plan p
+LEFT JOIN change c ON c.change_id = p.change_id
+WHERE p.state IN ('applying', 'paused')
+ORDER BY p.plan_id";
+
 impl Change {
     /// Writes a new plan.
     ///
@@ -118,6 +126,15 @@ impl Store {
         let query = sqlx::query(PAGE).bind(after.map_or("", PlanId::as_str)).bind(i64::from(limit.min(PAGE_MAX)));
         let rows = query.fetch_all(&mut *self.reader().await?).await.map_err(during("listing plans"))?;
         rows.iter().map(read).collect()
+    }
+
+    /// The plans that have begun and are not over, by id: as many as operators watch at once.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when the database is gone.
+    pub async fn running_plans(&self) -> Result<Vec<Stamped<PlanRow>>> {
+        let rows = sqlx::query(RUNNING).fetch_all(&mut *self.reader().await?).await;
+        rows.map_err(during("looking for running plans"))?.iter().map(read).collect()
     }
 }
 

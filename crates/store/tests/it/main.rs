@@ -1,0 +1,9 @@
+//! The contract of the store: every statement runs on SQLite and on PostgreSQL, each test in its own database.
+//!
+//! `TENURE_TEST_POSTGRES` holds the URL of a server on which databases may be made, or `skip`. `cargo xtask test`
+//! starts one and sets it.
+
+mod fleet;
+mod ground;
+
+mod master_data;
