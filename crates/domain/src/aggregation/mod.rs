@@ -1,4 +1,7 @@
 //! Aggregation: what reports become. Here: the health of nodes and their load bands.
+//!
+//! Pure rules: which fact a report makes, when a load changes its band, who has fallen silent and which regions are
+//! held. Who heard what, and when, is measured by the shell and handed in.
 
 mod health;
 

@@ -1,4 +1,7 @@
 //! The access template: the executable delivery policy of a product.
+//!
+//! A mode with its boundary, an order, a limit, and what happens to broken ownerships. A mode carries exactly the
+//! members that it needs, so that a `shard` of regions cannot be said.
 
 use std::collections::BTreeSet;
 

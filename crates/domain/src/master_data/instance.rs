@@ -1,4 +1,7 @@
 //! The service instance: what a customer has.
+//!
+//! Its status is what the operator wants; ownership and enforcement are kept apart, and neither overwrites the other.
+//! It is held while active, suspended or expired, and released when terminated (I2).
 
 use serde::{Deserialize, Serialize};
 

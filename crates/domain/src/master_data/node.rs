@@ -1,4 +1,7 @@
-//! Nodes and places on the globe. Degrees are integer microdegrees: no float enters a decision (I1).
+//! Nodes and places on the globe.
+//!
+//! Degrees are integer microdegrees, so that no float enters a decision (I1). All groups of a node lie in one
+//! jurisdiction (I22); what is observed of a node is a fact and stands elsewhere.
 
 use std::collections::BTreeSet;
 

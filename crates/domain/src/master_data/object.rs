@@ -1,4 +1,7 @@
 //! The kinds of master data, and an object of any kind, with what it refers to.
+//!
+//! Kinds stand in the order in which references point, so that writing in this order and deleting in the reverse one
+//! never leaves a reference without its object.
 
 use serde::{Deserialize, Serialize};
 

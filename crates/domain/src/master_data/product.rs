@@ -1,4 +1,7 @@
-//! The product: an access template with a quota, limits and policies. Only the access template enters ownership.
+//! The product: an access template with a quota, limits and policies.
+//!
+//! Only the access template enters ownership. Periods follow I15; a policy is data here, and is judged elsewhere.
+//! Bytes and counts are integers; shares are permille.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,7 @@
 //! Regions and resource groups: the two boundaries around nodes.
+//!
+//! Boundaries come first, resolution second: a node is never delivered but through a group, and a group lies in one
+//! region, whose jurisdiction says where data may lie (I22).
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,7 @@
-//! Runtime and outbound templates: how a node runs and how it egresses. Their bodies are delivered, never read.
+//! Runtime and outbound templates: how a node runs and how it egresses.
+//!
+//! Their bodies are delivered, never read: they are JSON text as it was parsed. A template that is disabled
+//! disqualifies every node that names it (I3).
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,7 @@
 //! What a group can do now: serve its owners, and take new ones. Worked out once for each topology.
+//!
+//! Serving is a matter of the region, the group and its qualified nodes (I3); taking is narrower, since a draining
+//! group serves and takes nobody. Readers look the answer up and never work it out anew.
 
 use super::qualify::qualify;
 use super::topology::{GroupIx, NodeIx, Topology};

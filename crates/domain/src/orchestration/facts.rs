@@ -1,4 +1,7 @@
-//! What is observed of a node, as revisioned facts. Nothing here is a clock: a fact changes by being written (I7).
+//! What is observed of a node, as revisioned facts.
+//!
+//! Nothing here is a clock: a fact changes by being written, so that two readers of one revision agree (I1), and
+//! looking moves nobody (I7).
 
 use serde::{Deserialize, Serialize};
 

@@ -1,10 +1,12 @@
 //! Qualification: node active and healthy and runtime template active and outbound template active and group not
-//! closed and region active. The whole chain, always; there is no other test of a node in Tenure (I3, I8).
+//! closed and region active. The whole chain, always.
+//!
+//! There is no other test of a node in Tenure (I3, I8): who allocates, resolves, repairs, plans or explains asks here.
 
 use super::facts::Health;
-use super::topology::{GroupIx, NodeIx, Topology};
+use super::topology::{GroupIx, NodeIx, Stamped, Topology};
 use crate::ids::Revision;
-use crate::master_data::GroupState;
+use crate::master_data::{GroupState, ResourceGroup, Switch};
 use crate::reason::Reason;
 
 /// One link of a chain, with what was seen.
@@ -82,76 +84,69 @@ pub fn qualification_checks(topology: &Topology, node: NodeIx, group: GroupIx) -
     let outbound = topology.find_outbound_template(&it.object.outbound_template).expect("references were checked");
     let (group, region) = (topology.group(group), topology.region_of(group));
     let node_source = format!("Node {}", it.object.id);
-    let off = |is_active: bool, word: &str| if is_active { "active".to_owned() } else { word.to_owned() };
-    let check = |code, pass: bool, failure, observed, required, source, revision| Check {
-        code,
-        pass,
-        reason: if pass { Reason::Ok } else { failure },
-        observed,
-        required,
-        source,
-        revision,
-    };
-    let (node_on, runtime_on) = (it.object.state.is_active(), runtime.object.state.is_active());
-    let (outbound_on, region_on) = (outbound.object.state.is_active(), region.object.state.is_active());
     let health = facts.health;
-    let group_open = group.object.state != GroupState::Closed;
-    let runtime_source = format!("RuntimeTemplate {}", runtime.object.id);
-    let outbound_source = format!("OutboundTemplate {}", outbound.object.id);
     vec![
-        check(
-            "node-active",
-            node_on,
-            Reason::NodeDisabled,
-            off(node_on, "disabled"),
-            "active",
-            node_source.clone(),
-            it.revision,
-        ),
-        check(
-            "node-healthy",
-            health.is_healthy(),
-            health_reason(health),
-            health.code().to_owned(),
-            "up or unknown",
-            node_source,
-            facts_revision,
-        ),
-        check(
+        switch("node-active", it.object.state, "disabled", Reason::NodeDisabled, node_source.clone(), it.revision),
+        Check {
+            code: "node-healthy",
+            pass: health.is_healthy(),
+            reason: health_reason(health),
+            observed: health.code().to_owned(),
+            required: "up or unknown",
+            source: node_source,
+            revision: facts_revision,
+        },
+        switch(
             "runtime-template-active",
-            runtime_on,
+            runtime.object.state,
+            "disabled",
             Reason::RuntimeTemplateDisabled,
-            off(runtime_on, "disabled"),
-            "active",
-            runtime_source,
+            format!("RuntimeTemplate {}", runtime.object.id),
             runtime.revision,
         ),
-        check(
+        switch(
             "outbound-template-active",
-            outbound_on,
+            outbound.object.state,
+            "disabled",
             Reason::OutboundTemplateDisabled,
-            off(outbound_on, "disabled"),
-            "active",
-            outbound_source,
+            format!("OutboundTemplate {}", outbound.object.id),
             outbound.revision,
         ),
-        check(
-            "group-open",
-            group_open,
-            Reason::GroupClosed,
-            group.object.state.code().to_owned(),
-            "not closed",
-            format!("ResourceGroup {}", group.object.id),
-            group.revision,
-        ),
-        check(
+        group_open(group),
+        switch(
             "region-active",
-            region_on,
+            region.object.state,
+            "closed",
             Reason::RegionClosed,
-            off(region_on, "closed"),
-            "active",
             format!("Region {}", region.object.id),
             region.revision,
         ),
     ]
+}
+
+/// A link that is a switch; `off` is the word of the kind for what does not take part.
+fn switch(code: &'static str, state: Switch, off: &str, failure: Reason, source: String, revision: Revision) -> Check {
+    let pass = state.is_active();
+    Check {
+        code,
+        pass,
+        reason: if pass { Reason::Ok } else { failure },
+        observed: if pass { "active".to_owned() } else { off.to_owned() },
+        required: "active",
+        source,
+        revision,
+    }
+}
+
+fn group_open(group: &Stamped<ResourceGroup>) -> Check {
+    let pass = group.object.state != GroupState::Closed;
+    Check {
+        code: "group-open",
+        pass,
+        reason: if pass { Reason::Ok } else { Reason::GroupClosed },
+        observed: group.object.state.code().to_owned(),
+        required: "not closed",
+        source: format!("ResourceGroup {}", group.object.id),
+        revision: group.revision,
+    }
 }

@@ -1,4 +1,7 @@
 //! The orders of delivery. Each is a sort by a key whose last word is the id, so equal keys cannot differ (I1).
+//!
+//! The stable shuffle and the shards hash with XXH3-64; both are pinned by test vectors, since a database outlives
+//! the build that wrote it. Proximity falls to priority when no place is known.
 
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
