@@ -1,4 +1,7 @@
 //! The only room of this crate that reads a clock. Everyone else is handed what it returns.
+//!
+//! The time of day stamps what is written; the monotonic reading measures how long something took or lasted.
+//! Leases live by neither, but by the clock of the database.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 

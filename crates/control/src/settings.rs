@@ -1,4 +1,7 @@
 //! What a server can be told. Where each value came from is the business of the command line.
+//!
+//! Every field has its unit in its type or its name, and a default that is right for one process on a laptop.
+//! Nothing here is read from the environment.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

@@ -1,4 +1,7 @@
 //! Judges silence: which nodes at home here have stopped reporting, and which regions are held because too many did.
+//!
+//! Measured on the monotonic clock of this process; a time in which it was not listening accuses nobody. A judgement
+//! is a written fact, and only while this process is still the home of the node.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -1,4 +1,7 @@
 //! From instances that are worth a look to requests: each is judged by its state, and only what can succeed is asked.
+//!
+//! A refusal is written once and asked again when a group can take; a repair for lost health waits for its turn.
+//! Whoever has nothing to be done falls out, whatever hint brought him here (I6).
 
 use std::time::Instant;
 

@@ -13,5 +13,5 @@ mod work;
 
 pub use allocator::Allocator;
 pub use leader::{ALLOCATOR_LEASE, Leadership};
-pub use plans::{PlanRunner, Plans};
+pub use plans::{PlanAsk, PlanError, PlanRecord, PlanRunner, PlanView, Plans};
 pub use work::WorkSet;

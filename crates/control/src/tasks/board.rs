@@ -1,4 +1,7 @@
 //! How each task fares: the answer of `tenure tasks`, and the switches of an operator.
+//!
+//! A row for each task of this process. The driver writes it before and after each run; nobody decides by it but the
+//! driver, which asks whether a task is paused.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};

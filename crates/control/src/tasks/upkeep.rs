@@ -1,4 +1,7 @@
 //! The small tasks: following, keeping the lease, expiry, the audit chain, the recount, forgotten answers.
+//!
+//! Each is one call of the store, bounded by a constant that is named here. Those that must run once in the whole
+//! installation are idle where another process leads.
 
 use std::sync::Arc;
 

@@ -1,4 +1,7 @@
 //! An instance in memory: packed while it is held, unpacked when somebody asks.
+//!
+//! Ids of the topology are four-byte symbols, so that a million instances fit in the memory of a laptop. What decisions
+//! need is here; labels are not: they are resident data, and nobody decides by them (I22).
 
 use domain::ids::{DecisionId, Generation, InstanceId, Jurisdiction, ProductId, Revision};
 use domain::master_data::{InstanceStatus, Location};

@@ -79,7 +79,7 @@ impl Follower {
         let from = Revision(revision.0.saturating_sub(1));
         let changes = self.store.changes_since(from, CHANGES_PER_STEP).await?;
         let is_same_history = match changes.first() {
-            Some(first) if revision.0 > 0 => first.revision == revision && first.change_id == change,
+            Some(first) if revision.0 > 0 => first.revision == revision && first.change == change,
             Some(_) => true,
             None => revision.0 == 0,
         };
@@ -90,7 +90,7 @@ impl Follower {
         let new = if revision.0 > 0 { &changes[1..] } else { &changes[..] };
         let Some(last) = new.last() else { return Ok(false) };
         self.apply(new).await?;
-        self.last = Some((last.revision, last.change_id));
+        self.last = Some((last.revision, last.change));
         self.view.set_head(last.revision);
         Ok(true)
     }

@@ -113,7 +113,7 @@ impl PlanFeed {
                 continue;
             }
             let mut skipped = Vec::new();
-            for it in store.pending_moves(plan, limit).await? {
+            for it in store.pending_moves(plan, None, limit).await? {
                 match request(view, book, &it) {
                     Ok(asked) => planned.push(Planned { plan: plan.clone(), ordinal: it.ordinal, asked }),
                     Err(why) => skipped.push((it.ordinal, why)),

@@ -1,4 +1,7 @@
 //! A plan as it stands in its row: the request as it was asked, and the draft without its moves, which are rows.
+//!
+//! The step says how far it has come: what widens is written, owners move, what narrows is written. The change that
+//! wrote the first is kept, since the objects of the plan stand under it from then on.
 
 use domain::ids::PlanId;
 use domain::orchestration::plan::{Draft, PlanKind, PlanState};
