@@ -15,6 +15,12 @@ pub mod import;
 
 pub mod report;
 
+pub mod resolution;
+
+pub mod ownership;
+
+pub mod explanation;
+
 pub mod access;
 
 pub mod tasks;
