@@ -18,7 +18,7 @@ use crate::orchestration::{
 };
 use crate::time::Micros;
 
-fn stamped<T>(object: T) -> Stamped<T> {
+pub(super) fn stamped<T>(object: T) -> Stamped<T> {
     Stamped { object, revision: Revision(1), change: 1 }
 }
 
@@ -298,16 +298,18 @@ pub(super) fn some_instances() -> impl Strategy<Value = Vec<Held>> {
 
 /// A variation of the small topology: every state, membership and order may differ.
 pub(super) fn some_parts() -> impl Strategy<Value = Parts> {
-    let group = (0u8..8, 1u32..4, 1u8..4);
-    let node = (0u8..6, 0u8..6, any::<bool>(), any::<bool>(), -80i32..80, 0u8..5);
-    let templates = prop::collection::vec((0u8..64, 0u8..5, 0u32..4, any::<bool>()), 4);
+    // Mostly sound, or there would be nobody to move.
+    let group = (0u8..14, 1u32..4, 1u8..6);
+    let node = (0u8..6, 0u8..6, prop::bool::weighted(0.85), any::<bool>(), -80i32..80, 0u8..5);
+    let members = prop_oneof![Just(63u8), Just(63u8), 0u8..64];
+    let templates = prop::collection::vec((members, 0u8..5, 0u32..4, any::<bool>()), 4);
     (
         prop::collection::vec(group, 6),
         prop::collection::vec(node, 9),
         templates,
-        prop::collection::vec(any::<bool>(), 3),
-        prop::collection::vec(0u8..4, 4),
-        any::<bool>(),
+        prop::collection::vec(prop::bool::weighted(0.1), 3),
+        prop::collection::vec(prop_oneof![Just(None), Just(None), (0u8..4).prop_map(Some)], 4),
+        prop::bool::weighted(0.2),
     )
         .prop_map(|(groups, nodes, templates, closed, products, is_old_off)| {
             let mut parts = small_parts();
@@ -345,10 +347,34 @@ pub(super) fn some_parts() -> impl Strategy<Value = Parts> {
             }
             let ids: Vec<_> = parts.access_templates.iter().map(|it| it.object.id.clone()).collect();
             for (product, template) in parts.products.iter_mut().zip(products) {
-                product.object.access_template = ids[template as usize].clone();
+                if let Some(template) = template {
+                    product.object.access_template = ids[template as usize].clone();
+                }
             }
             parts
         })
+}
+
+/// A topology and another that differs from it in some of its kinds only.
+pub(super) fn some_pair() -> impl Strategy<Value = (Parts, Parts)> {
+    (some_parts(), some_parts(), prop::collection::vec(prop::bool::weighted(0.3), 7)).prop_map(|(a, b, takes)| {
+        let mut other = a.clone();
+        macro_rules! take {
+            ($at:literal, $list:ident) => {
+                if takes[$at] {
+                    other.$list = b.$list.clone();
+                }
+            };
+        }
+        take!(0, regions);
+        take!(1, groups);
+        take!(2, runtime_templates);
+        take!(3, nodes);
+        take!(4, access_templates);
+        take!(5, products);
+        take!(6, facts);
+        (a, other)
+    })
 }
 
 fn some_node(at: usize, (a, b, is_on, is_old, degrees, priority): (u8, u8, bool, bool, i32, u8)) -> Stamped<Node> {

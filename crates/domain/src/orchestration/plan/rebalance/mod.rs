@@ -2,9 +2,10 @@
 //!
 //! A group gives while it stands above the level ([`level`]), the fullest first, and only to a group that is less
 //! utilised with the instance than the giver was before (in `regional` mode the region too). Each such move lowers the
-//! fuller of the two, so it ends; where none is left, a second plan proposes nothing (I8). Which group takes is the
-//! rule of the allocator: in `regional` mode the lightest region, then the lightest group, then the smaller id.
-//! Instances keep their jurisdiction and their boundary; broken and draining ones are the business of other plans.
+//! fuller of the two, so it ends; where none is left, a second plan proposes nothing (I8). Unless a mark is given, a
+//! group below 80 % of the mean is filled up to there as well: no group stays empty. Which group takes is the rule of
+//! the allocator: in `regional` mode the lightest region, then the lightest group, then the smaller id. Instances keep
+//! their jurisdiction and their boundary; broken and draining ones are the business of other plans.
 
 mod level;
 mod ratio;
@@ -147,7 +148,7 @@ impl Planner for RebalancePlanner<'_> {
         let live: u64 = self.census.classes.iter().map(|class| class.instances).sum();
         let mut draft = Draft { before_ppm: max_over_mean_ppm(self.frame, &before), ..Draft::default() };
         let mut scales = Scales::new(self.frame, &before, &self.kinds, self.stocks, self.movables);
-        scales.set_levels(&self.kinds, self.unit, self.to_ppm);
+        scales.set_marks(&self.kinds, self.unit, self.to_ppm);
         scales.even_out(&self.kinds);
         let mut after = before;
         for (at, to, weight) in scales.moved() {
@@ -169,6 +170,15 @@ impl Planner for RebalancePlanner<'_> {
     }
 }
 
+/// What a group is measured by.
+#[derive(Debug, Clone, Copy)]
+struct Marks {
+    /// Above this a group gives.
+    level: Ratio,
+    /// Below this a group is starved: it may take from whoever is more utilised. The ramp ends at the same 80 % (I5).
+    floor: Ratio,
+}
+
 /// The loads while they are evened out.
 struct Scales<'a> {
     frame: &'a Frame,
@@ -180,8 +190,8 @@ struct Scales<'a> {
     shelves_of_kinds: Vec<Vec<usize>>,
     /// For each group, the shelves it stands on.
     shelves_of_groups: Vec<Vec<usize>>,
-    /// For each group, the level above which it gives; none for groups that nobody could move to or from.
-    levels: Vec<Option<Ratio>>,
+    /// For each group, what it is measured by; none for groups that nobody could move to or from.
+    marks: Vec<Option<Marks>>,
     /// Where a movable is now and its weight, for those that were moved; in the order in which they first were.
     moved: BTreeMap<u32, (u32, u32)>,
     order: Vec<u32>,
@@ -197,7 +207,7 @@ impl<'a> Scales<'a> {
             shelves: Vec::new(),
             shelves_of_kinds: Vec::new(),
             shelves_of_groups: vec![Vec::new(); loads.len()],
-            levels: vec![None; loads.len()],
+            marks: vec![None; loads.len()],
             moved: BTreeMap::new(),
             order: Vec::new(),
             loads,
@@ -226,7 +236,7 @@ impl<'a> Scales<'a> {
         self.shelves.push(shelf);
     }
 
-    fn set_levels(&mut self, kinds: &[Kind], unit: u64, to_ppm: u64) {
+    fn set_marks(&mut self, kinds: &[Kind], unit: u64, to_ppm: u64) {
         let mut basins = Basins::new(self.loads.len());
         for kind in kinds {
             let mut groups = kind.sets.iter().flatten();
@@ -245,7 +255,11 @@ impl<'a> Scales<'a> {
                 groups.iter().map(|at| (self.loads[*at as usize], self.frame.group(*at).capacity)).collect();
             let unit = pairs.iter().fold(unit, |unit, (load, _)| common_divisor(unit, *load));
             let level = level(&pairs, unit, to_ppm);
-            groups.iter().for_each(|group| self.levels[*group as usize] = Some(level));
+            let sum = |of: fn(&(u64, u32)) -> u64| pairs.iter().map(of).sum::<u64>();
+            let (weight, capacity) = (sum(|pair| pair.0), sum(|pair| u64::from(pair.1)));
+            // Who names a mark for the fullest is content with it.
+            let floor = if to_ppm > PPM { Ratio::new(0, 1) } else { Ratio::new(4 * weight, 5 * capacity) };
+            groups.iter().for_each(|group| self.marks[*group as usize] = Some(Marks { level, floor }));
         }
     }
 
@@ -254,33 +268,41 @@ impl<'a> Scales<'a> {
     }
 
     fn is_above_level(&self, group: u32) -> bool {
-        self.levels[group as usize].is_some_and(|level| self.utilisation(group) > level)
+        self.marks[group as usize].is_some_and(|marks| self.utilisation(group) > marks.level)
     }
 
-    /// Moves until no group above its level has a move that lowers it. A group that finds none is looked at again in
-    /// the next round, since another may have made room.
+    fn is_starved(&self, group: u32) -> bool {
+        self.marks[group as usize].is_some_and(|marks| self.utilisation(group) < marks.floor)
+    }
+
+    /// The groups that give: those above their level, and all of them while one is starved.
+    fn givers(&self) -> BinaryHeap<(Ratio, u32)> {
+        let groups = || (0u32..).take(self.loads.len());
+        let is_one_starved = groups().any(|group| self.is_starved(group));
+        let is_giver = |group: &u32| is_one_starved || self.is_above_level(*group);
+        groups().filter(is_giver).map(|group| (self.utilisation(group), group)).collect()
+    }
+
+    /// Moves until nobody gives. A group that finds no taker is looked at again in the next round, since another may
+    /// have made room.
     fn even_out(&mut self, kinds: &[Kind]) {
         for _ in 0..ROUNDS_MAX {
-            let mut givers: BinaryHeap<(Ratio, u32)> = (0u32..)
-                .take(self.loads.len())
-                .filter(|group| self.is_above_level(*group))
-                .map(|group| (self.utilisation(group), group))
-                .collect();
+            let mut givers = self.givers();
             let mut has_moved = false;
             while let Some((utilisation, giver)) = givers.pop() {
                 let now = self.utilisation(giver);
-                let is_above = self.is_above_level(giver);
-                if now < utilisation && is_above {
+                if now < utilisation {
+                    // It has given since: it stands further down.
                     givers.push((now, giver));
                 }
-                if now != utilisation || !is_above {
+                // One that has taken since is looked at in the next round.
+                if now != utilisation {
                     continue;
                 }
                 if let Some(offer) = self.find_move(kinds, giver) {
                     self.make(giver, offer);
                     has_moved = true;
-                    let again = [giver, offer.taker].into_iter().filter(|group| self.is_above_level(*group));
-                    givers.extend(again.map(|group| (self.utilisation(group), group)));
+                    givers.push((self.utilisation(giver), giver));
                 }
             }
             if !has_moved {
@@ -305,7 +327,7 @@ impl<'a> Scales<'a> {
 
     /// By how much a group stands above its level, rounded up.
     fn excess(&self, group: u32) -> u64 {
-        let Some(level) = self.levels[group as usize] else { return 0 };
+        let Some(Marks { level, .. }) = self.marks[group as usize] else { return 0 };
         let below = level.weight * u128::from(self.frame.group(group).capacity) / level.capacity.max(1);
         self.loads[group as usize].saturating_sub(u64::try_from(below).unwrap_or(u64::MAX))
     }
@@ -313,7 +335,8 @@ impl<'a> Scales<'a> {
     /// The group that the allocator would prefer among those that become less utilised than the giver is.
     fn find_taker(&self, kinds: &[Kind], kind: u32, weight: u32, giver: u32) -> Option<(Ratio, u32)> {
         let weight = u64::from(weight);
-        let limit = self.utilisation(giver);
+        let (limit, is_above) = (self.utilisation(giver), self.is_above_level(giver));
+        let suits = |it: &(Ratio, u32)| it.0 < limit && (is_above || self.is_starved(it.1));
         let sets = &kinds[kind as usize].sets;
         let shelves = &self.shelves_of_kinds[kind as usize];
         let home = sets.iter().position(|set| set.binary_search(&giver).is_ok())?;
@@ -326,11 +349,11 @@ impl<'a> Scales<'a> {
                 .collect();
             regions.sort_unstable();
             let lightest = |(_, at): (Ratio, usize)| self.shelves[shelves[at]].lightest(weight, giver);
-            if let Some(found) = regions.into_iter().filter_map(lightest).find(|(after, _)| *after < limit) {
+            if let Some(found) = regions.into_iter().filter_map(lightest).find(suits) {
                 return Some(found);
             }
         }
-        self.shelves[shelves[home]].lightest(weight, giver).filter(|(after, _)| *after < limit)
+        self.shelves[shelves[home]].lightest(weight, giver).filter(suits)
     }
 
     fn make(&mut self, giver: u32, offer: Offer) {
