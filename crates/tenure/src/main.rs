@@ -1,2 +1,14 @@
-//! stub
-fn main() {}
+//! What is typed: the one binary. `serve` and `demo` run a server; every other command is a client of its HTTP API.
+
+mod cli;
+mod client;
+mod demo;
+mod output;
+mod server;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> std::process::ExitCode {
+    cli::run()
+}

@@ -1,0 +1,13 @@
+//! The client commands: each is one or two requests to `/v1` and a way to print the answer.
+
+pub mod answers;
+pub mod apply;
+pub mod import;
+mod mapping;
+pub mod objects;
+pub mod operate;
+pub mod plans;
+
+mod connection;
+
+pub use connection::{Connection, Failure, trust_the_usual_authorities};

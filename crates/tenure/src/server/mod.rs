@@ -1,0 +1,87 @@
+//! `tenure serve`: settings in, a server out, until a signal ends it.
+
+mod note;
+mod settings;
+
+use std::io::Write;
+use std::path::Path;
+
+use control::wiring::{self, Running};
+use note::Note;
+
+pub use note::find as noted_data;
+pub use settings::{Origin, ServeFlags, Sourced, resolve};
+
+/// Starts a server, says that it is ready, and serves until SIGTERM or Ctrl-C.
+///
+/// # Errors
+/// A text that says what stands in the way.
+pub async fn serve(settings: control::settings::Settings) -> Result<(), String> {
+    let data = settings.data.clone();
+    let running = start(settings).await?;
+    let note = leave_note(&running, &data);
+    announce(&running);
+    stopped().await;
+    drop(note);
+    tracing::info!("stopping: what is under way ends first");
+    running.shutdown().await;
+    Ok(())
+}
+
+/// Starts a server.
+///
+/// # Errors
+/// A text that says what stands in the way, with its causes.
+pub async fn start(settings: control::settings::Settings) -> Result<Running, String> {
+    wiring::start(settings).await.map_err(|error| chain(&error))
+}
+
+/// Lets commands on this machine find the token.
+///
+/// # Errors
+/// When no note can be left; the token can still be given by hand.
+pub fn leave_note(running: &Running, data: &Path) -> std::io::Result<Note> {
+    note::leave(running.address().port(), data)
+        .inspect_err(|error| tracing::warn!(%error, "commands need --token: no note can be left for them"))
+}
+
+/// The one line on standard output that programs wait for.
+pub fn announce(running: &Running) {
+    let mut out = std::io::stdout();
+    // A closed standard output must not stop a server.
+    let _ = writeln!(out, "tenure is ready at http://{}", running.address()).and_then(|()| out.flush());
+}
+
+/// Waits for the order to stop.
+pub async fn stopped() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let terminated = async {
+        match signal(SignalKind::terminate()) {
+            Ok(mut signals) => {
+                signals.recv().await;
+            }
+            Err(error) => {
+                tracing::warn!(%error, "SIGTERM cannot be heard; Ctrl-C still stops");
+                std::future::pending().await
+            }
+        }
+    };
+    tokio::select! {
+        () = terminated => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+}
+
+/// An error with its causes, on one line.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        source = cause.source();
+    }
+    text
+}
