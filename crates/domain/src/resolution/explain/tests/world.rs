@@ -10,7 +10,7 @@ use crate::ids::*;
 use crate::master_data::*;
 use crate::orchestration::*;
 use crate::reason::Reason;
-use crate::resolution::explain::DecisionRecord;
+use crate::resolution::explain::{Action, DecisionRecord};
 use crate::time::Micros;
 
 /// A group: region, weight, state, and its nodes.
@@ -89,6 +89,31 @@ impl WorldSketch {
             }
         }
         named
+    }
+
+    /// Does what an explanation says that an operator can do.
+    pub(super) fn perform(&mut self, act: &Action) {
+        let place = |id: &str| id[1..].split('-').map(|part| part.parse::<usize>().unwrap()).collect::<Vec<_>>();
+        let nodes = |groups: &mut Vec<GroupSketch>, change: fn(&mut NodeSketch)| {
+            groups.iter_mut().flat_map(|group| &mut group.nodes).for_each(change);
+        };
+        match act {
+            Action::Set { kind: Kind::Region, id, .. } => self.regions[place(id)[0]].1 = true,
+            Action::Set { kind: Kind::ResourceGroup, id, .. } => self.groups[place(id)[0]].state = GroupState::Active,
+            Action::Set { kind: Kind::Node, id, .. } => self.groups[place(id)[0]].nodes[place(id)[1]].is_active = true,
+            Action::Set { kind: Kind::RuntimeTemplate, .. } => {
+                nodes(&mut self.groups, |it| it.is_runtime_active = true)
+            }
+            Action::Set { kind: Kind::OutboundTemplate, .. } => {
+                nodes(&mut self.groups, |it| it.is_outbound_active = true);
+            }
+            Action::MendNode { node } => {
+                let place = place(node.as_str());
+                self.groups[place[0]].nodes[place[1]].health = Health::Up;
+            }
+            Action::AddNode { group } => self.groups[place(group.as_str())[0]].nodes.push(HEALTHY),
+            other => panic!("no act of this world: {other:?}"),
+        }
     }
 
     /// The topology, with one product for each mode, named as the mode.
