@@ -1,0 +1,162 @@
+//! What is measured of this process, in Prometheus' text format.
+//!
+//! All names stand in `docs/reference/metrics.md`; a test compares the two. No label carries an id of an instance or
+//! anything else that is resident (I22).
+
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::header;
+use axum::response::IntoResponse;
+use prometheus::{
+    Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry, TextEncoder,
+};
+
+use super::failure::{Answer, Failure};
+use super::Shared;
+
+/// From a resolution in memory (50 µs) to an import (minutes).
+const SECONDS_BUCKETS: &[f64] = &[0.000_05, 0.000_1, 0.000_25, 0.001, 0.005, 0.025, 0.1, 0.5, 2.5, 10.0, 60.0];
+
+/// The media type of the text format.
+const TEXT_FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// The metrics of a process.
+pub struct Metrics {
+    registry: Registry,
+    requests: IntCounterVec,
+    seconds: HistogramVec,
+    in_flight: Gauge,
+    import_rows: IntCounterVec,
+    view_revision: Gauge,
+    instances: Gauge,
+    is_leading: Gauge,
+    task_runs: GaugeVec,
+    task_backlog: GaugeVec,
+}
+
+/// The meters of one route, looked up once.
+pub struct RouteMeters {
+    seconds: Histogram,
+    /// By the first digit of the status, from 1.
+    requests: [IntCounter; 5],
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    /// Fresh metrics, all registered.
+    ///
+    /// # Panics
+    /// Never: the names are constants and differ.
+    pub fn new() -> Self {
+        let options = |name: &str, help: &str| Opts::new(name, help);
+        let timing = HistogramOpts::new("tenure_http_request_seconds", "How long requests took, by route.");
+        let metrics = Self {
+            registry: Registry::new(),
+            requests: counters("tenure_http_requests_total", "Requests by route and class of status.", &[
+                "method", "route", "class",
+            ]),
+            seconds: HistogramVec::new(timing.buckets(SECONDS_BUCKETS.to_vec()), &["method", "route"]).expect(VALID),
+            in_flight: gauge("tenure_http_requests_in_flight", "Requests that are being answered."),
+            import_rows: counters("tenure_import_rows_total", "Rows of imports by outcome.", &["outcome"]),
+            view_revision: gauge("tenure_view_revision", "The revision that the view has reached."),
+            instances: gauge("tenure_view_instances", "Instances in the view, terminated ones included."),
+            is_leading: gauge("tenure_leading", "1 while this process leads, else 0."),
+            task_runs: gauges(options("tenure_task_runs", "Runs of each task since the start.")),
+            task_backlog: gauges(options("tenure_task_backlog", "What each task left for its next run.")),
+        };
+        metrics.register();
+        metrics
+    }
+
+    fn register(&self) {
+        let all: [Box<dyn prometheus::core::Collector>; 9] = [
+            Box::new(self.requests.clone()),
+            Box::new(self.seconds.clone()),
+            Box::new(self.in_flight.clone()),
+            Box::new(self.import_rows.clone()),
+            Box::new(self.view_revision.clone()),
+            Box::new(self.instances.clone()),
+            Box::new(self.is_leading.clone()),
+            Box::new(self.task_runs.clone()),
+            Box::new(self.task_backlog.clone()),
+        ];
+        for collector in all {
+            self.registry.register(collector).expect(VALID);
+        }
+    }
+
+    /// Where other parts register what they measure.
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// The meters of a route.
+    pub fn route(&self, method: &str, route: &str) -> RouteMeters {
+        let class = |digit: usize| self.requests.with_label_values(&[method, route, &format!("{}xx", digit + 1)]);
+        RouteMeters {
+            seconds: self.seconds.with_label_values(&[method, route]),
+            requests: std::array::from_fn(class),
+        }
+    }
+
+    /// Counts rows of an import.
+    pub fn count_import(&self, accepted: u64, refused: u64) {
+        self.import_rows.with_label_values(&["accepted"]).inc_by(accepted);
+        self.import_rows.with_label_values(&["refused"]).inc_by(refused);
+    }
+
+    pub(super) fn enter(&self) {
+        self.in_flight.inc();
+    }
+
+    pub(super) fn leave(&self) {
+        self.in_flight.dec();
+    }
+
+    /// The text, with what is looked up at this moment.
+    fn text(&self, parts: &crate::wiring::Parts) -> Result<String, prometheus::Error> {
+        self.view_revision.set(parts.view.revision().0 as f64);
+        self.instances.set(parts.view.len() as f64);
+        self.is_leading.set(f64::from(u8::from(parts.leadership.is_leading())));
+        for row in parts.tasks.rows() {
+            self.task_runs.with_label_values(&[row.name]).set(row.iteration as f64);
+            self.task_backlog.with_label_values(&[row.name]).set(row.backlog as f64);
+        }
+        TextEncoder::new().encode_to_string(&self.registry.gather())
+    }
+}
+
+impl RouteMeters {
+    /// Notes an answer.
+    pub fn observe(&self, status: u16, took: Duration) {
+        let class = usize::from(status / 100).clamp(1, self.requests.len());
+        self.requests[class - 1].inc();
+        self.seconds.observe(took.as_secs_f64());
+    }
+}
+
+const VALID: &str = "names and labels are constants, and differ";
+
+fn gauge(name: &str, help: &str) -> Gauge {
+    Gauge::new(name, help).expect(VALID)
+}
+
+fn gauges(options: Opts) -> GaugeVec {
+    GaugeVec::new(options, &["task"]).expect(VALID)
+}
+
+fn counters(name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
+    IntCounterVec::new(Opts::new(name, help), labels).expect(VALID)
+}
+
+/// `GET /metrics`
+pub async fn show(State(parts): State<Shared>) -> Answer {
+    let text = parts.metrics.text(&parts).map_err(Failure::internal)?;
+    Ok(([(header::CONTENT_TYPE, TEXT_FORMAT)], text).into_response())
+}

@@ -1,0 +1,176 @@
+//! A route as it is written in the table: method, path, what it needs, how long it may take, and what it says of itself.
+//!
+//! The router, the scopes and the OpenAPI document all come from it, so they cannot disagree.
+
+use std::time::Duration;
+
+use axum::http::Method;
+use axum::routing::{MethodRouter, delete, get, post, put};
+use axum::handler::Handler;
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
+
+use crate::access::Need;
+use super::Shared;
+
+/// What most requests may take, waiting for an ownership (5 s) and a turn in the database included.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Schemas that a document names, with what they consist of.
+pub type Named = Vec<(String, RefOr<Schema>)>;
+
+/// A body that is described in the document.
+pub struct BodySchema {
+    /// The media type.
+    pub media: &'static str,
+    /// The schema itself, or a reference to a named one.
+    pub schema: RefOr<Schema>,
+    /// What the reference needs.
+    pub named: Named,
+}
+
+impl BodySchema {
+    /// The schema of a type, in JSON.
+    pub fn of<T: ToSchema>() -> Self {
+        let mut named: Named = vec![(T::name().into_owned(), T::schema())];
+        T::schemas(&mut named);
+        Self { media: "application/json", schema: RefOr::Ref(utoipa::openapi::Ref::from_schema_name(T::name())), named }
+    }
+
+    /// The schema of a type, in another language.
+    pub fn media<T: ToSchema>(media: &'static str) -> Self {
+        Self { media, ..Self::of::<T>() }
+    }
+
+    /// Text.
+    pub fn text(media: &'static str) -> Self {
+        Self { media, schema: String::schema(), named: Vec::new() }
+    }
+}
+
+/// A query parameter.
+#[derive(Clone, Copy)]
+pub struct Parameter {
+    pub name: &'static str,
+    pub says: &'static str,
+}
+
+/// A row of the table.
+pub struct Route {
+    pub method: Method,
+    pub path: String,
+    pub need: Need,
+    /// After so long a request is given up; `None` where there is nothing to wait for, or no end is known.
+    pub patience: Option<Duration>,
+    /// Whether its requests count against the limit of those that are answered at once.
+    pub is_counted: bool,
+    /// One sentence without a full stop.
+    pub says: String,
+    pub parameters: Vec<Parameter>,
+    pub takes: Vec<BodySchema>,
+    pub gives: Option<BodySchema>,
+    /// The status when all went well.
+    pub status: u16,
+    pub(super) handler: MethodRouter<Shared>,
+}
+
+impl Route {
+    /// A row for GET.
+    pub fn get<H: Handler<T, Shared>, T: 'static>(path: impl Into<String>, need: Need, handler: H) -> Self {
+        Self::new(Method::GET, path.into(), need, get(handler))
+    }
+
+    /// A row for POST.
+    pub fn post<H: Handler<T, Shared>, T: 'static>(path: impl Into<String>, need: Need, handler: H) -> Self {
+        Self::new(Method::POST, path.into(), need, post(handler))
+    }
+
+    /// A row for PUT.
+    pub fn put<H: Handler<T, Shared>, T: 'static>(path: impl Into<String>, need: Need, handler: H) -> Self {
+        Self::new(Method::PUT, path.into(), need, put(handler))
+    }
+
+    /// A row for DELETE.
+    pub fn delete<H: Handler<T, Shared>, T: 'static>(path: impl Into<String>, need: Need, handler: H) -> Self {
+        Self::new(Method::DELETE, path.into(), need, delete(handler))
+    }
+
+    fn new(method: Method, path: String, need: Need, handler: MethodRouter<Shared>) -> Self {
+        Self {
+            method,
+            path,
+            need,
+            patience: Some(PATIENCE),
+            is_counted: true,
+            says: String::new(),
+            parameters: Vec::new(),
+            takes: Vec::new(),
+            gives: None,
+            status: 200,
+            handler,
+        }
+    }
+
+    /// What it does.
+    #[must_use]
+    pub fn says(mut self, says: impl Into<String>) -> Self {
+        self.says = says.into();
+        self
+    }
+
+    /// A query parameter that it takes.
+    #[must_use]
+    pub fn query(mut self, name: &'static str, says: &'static str) -> Self {
+        self.parameters.push(Parameter { name, says });
+        self
+    }
+
+    /// The parameters of a list.
+    #[must_use]
+    pub fn paged(self) -> Self {
+        self.query("limit", "objects of a page, 1 to 1000; 100 unless stated")
+            .query("cursor", "`next` of the page before")
+    }
+
+    /// A body that it takes.
+    #[must_use]
+    pub fn takes(mut self, body: BodySchema) -> Self {
+        self.takes.push(body);
+        self
+    }
+
+    /// The body that it gives.
+    #[must_use]
+    pub fn gives(mut self, body: BodySchema) -> Self {
+        self.gives = Some(body);
+        self
+    }
+
+    /// The JSON body that it gives.
+    #[must_use]
+    pub fn gives_json<T: ToSchema>(self) -> Self {
+        self.gives(BodySchema::of::<T>())
+    }
+
+    /// The status when all went well.
+    #[must_use]
+    pub fn status(mut self, status: u16) -> Self {
+        self.status = status;
+        self
+    }
+
+    /// It may take as long as it takes: its length is the client's, or it looks at everything.
+    #[must_use]
+    pub fn unhurried(mut self) -> Self {
+        self.patience = None;
+        self
+    }
+
+    /// It answers from memory without waiting: neither a timer nor a turn is worth its price.
+    #[must_use]
+    pub fn at_once(mut self) -> Self {
+        self.patience = None;
+        self.is_counted = false;
+        self
+    }
+}
