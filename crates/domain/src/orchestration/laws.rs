@@ -5,6 +5,7 @@
 //! Each law has been seen red with a bug planted by hand: `docs/proof/ownership.md`.
 
 pub(crate) mod oracle;
+pub(crate) mod reading;
 pub(crate) mod run;
 pub(crate) mod walk;
 pub(crate) mod world;

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::oracle::Oracle;
 use super::run::Run;
-use super::walk::{Walk, any_steps};
+use super::walk::{Walk, any_walk};
 use super::world::{any_world, cases};
 use crate::orchestration::{
     Ask, Choice, GroupIx, NodeIx, Outcome, Validity, candidate_table, choose, qualification_checks, qualify, validate,
@@ -12,7 +12,7 @@ use crate::orchestration::{
 use crate::reason::Reason;
 
 proptest! {
-    #![proptest_config(cases(192))]
+    #![proptest_config(cases(96))]
 
     /// I8: after a fill `repair` proposes nothing, and asking for what is still wanted finds nobody a place.
     #[test]
@@ -32,7 +32,7 @@ proptest! {
 
     /// I8: the chosen row of the candidate table is the choice, and the outcome, for every ask of any walk.
     #[test]
-    fn the_chosen_row_is_the_choice(world in any_world(), steps in any_steps(60)) {
+    fn the_chosen_row_is_the_choice((world, steps) in any_walk(60)) {
         let mut walk = Walk::new(&world);
         for step in &steps {
             let held = walk.run.groups();
@@ -100,7 +100,7 @@ proptest! {
 
     /// I8: an ownership is valid exactly if its group delivers, and a group serves exactly if a node of it qualifies.
     #[test]
-    fn validity_and_service_are_those_of_the_chain(world in any_world(), steps in any_steps(40)) {
+    fn validity_and_service_are_those_of_the_chain((world, steps) in any_walk(40)) {
         let mut walk = Walk::new(&world);
         steps.iter().for_each(|step| drop(walk.take(step)));
         let (topology, oracle) = (&walk.run.topology, Oracle { parts: &walk.parts });

@@ -4,8 +4,8 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::run::Run;
-use super::world::{Customer, World, jurisdiction};
-use crate::master_data::{GroupState, InstanceStatus, Switch};
+use super::world::{Customer, World, any_world, jurisdiction, sound_world};
+use crate::master_data::{GroupState, InstanceStatus, ResourceGroup, Switch};
 use crate::orchestration::{Ask, Decided, Health, LoadBand, NodeFacts, Outcome, Parts, Request, Stamped, State};
 use crate::time::Micros;
 
@@ -53,7 +53,35 @@ pub(crate) fn any_edit() -> impl Strategy<Value = Edit> {
     ]
 }
 
-pub(crate) fn any_steps(length_max: usize) -> impl Strategy<Value = Vec<Step>> {
+/// A walk through any world, or through one that is crowded enough for late groups to ramp.
+pub(crate) fn any_walk(length_max: usize) -> impl Strategy<Value = (World, Vec<Step>)> {
+    prop_oneof![2 => (any_world(), any_steps(length_max)), 1 => crowded_walk(length_max)]
+}
+
+/// Eight owners and more for each group, then some groups open, then any steps.
+pub(crate) fn crowded_walk(length_max: usize) -> impl Strategy<Value = (World, Vec<Step>)> {
+    let customers = vec((any::<u8>(), 1..4u32), 60..80);
+    (1..4usize, vec(1..4u32, 2..6), 1..5usize, customers, any_steps(length_max)).prop_map(
+        |(regions, capacities, late, customers, steps)| {
+            let mut world = sound_world(regions, &capacities, customers.len());
+            let products: Vec<_> = world.parts.products.iter().map(|it| it.object.id.clone()).collect();
+            for (customer, (product, weight)) in world.customers.iter_mut().zip(&customers) {
+                customer.product = products[usize::from(*product) % products.len()].clone();
+                customer.weight = *weight;
+            }
+            let late = capacities.len() - late.min(capacities.len() - 1)..capacities.len();
+            for group in &mut world.parts.groups[late.clone()] {
+                group.object.state = GroupState::Closed;
+            }
+            let number = |at: usize| u8::try_from(at).expect("worlds are small");
+            let fill = (0..50).map(|at| Step::Look(number(at)));
+            let open = late.map(|at| Step::Edit(Edit::Group(number(at), GroupState::Active)));
+            (world, fill.chain(open).chain(steps).collect())
+        },
+    )
+}
+
+fn any_steps(length_max: usize) -> impl Strategy<Value = Vec<Step>> {
     let status = prop_oneof![
         1 => Just(InstanceStatus::Terminated),
         1 => Just(InstanceStatus::Suspended),
@@ -109,7 +137,7 @@ impl Walk {
             return None;
         }
         self.begin_batch_for(step);
-        let products: Vec<_> = self.parts.products.iter().map(|it| it.object.id.clone()).collect();
+        let products: Vec<_> = self.run.frame.products.iter().map(|it| it.0.clone()).collect();
         let groups = self.run.frame.groups.len();
         let (run, customers) = (&self.run, &self.customers);
         let customer = |at: u8| if customers.is_empty() { None } else { Some(usize::from(at) % customers.len()) };
@@ -179,9 +207,12 @@ impl Walk {
     }
 }
 
-fn at<T>(items: &mut [Stamped<T>], at: u8) -> Option<&mut T> {
-    let length = items.len();
-    items.get_mut(usize::from(at) % length.max(1)).map(|it| &mut it.object)
+/// An object by its place in the order of ids, so that an edit means the same however the rows were read.
+fn at<T, K: Ord>(items: &mut [Stamped<T>], at: u8, id: impl Fn(&T) -> K) -> Option<&mut T> {
+    let mut order: Vec<usize> = (0..items.len()).collect();
+    order.sort_by_key(|it| id(&items[*it].object));
+    let found = *order.get(usize::from(at) % items.len().max(1))?;
+    Some(&mut items[found].object)
 }
 
 fn switch(is_off: bool) -> Switch {
@@ -189,18 +220,24 @@ fn switch(is_off: bool) -> Switch {
 }
 
 pub(crate) fn apply(parts: &mut Parts, edit: &Edit) {
+    let group = |parts: &'_ mut Parts, index: u8, change: &dyn Fn(&mut ResourceGroup)| {
+        at(&mut parts.groups, index, |it| it.id.clone()).into_iter().for_each(change);
+    };
     match edit {
-        Edit::Group(index, state) => at(&mut parts.groups, *index).into_iter().for_each(|it| it.state = *state),
-        Edit::Capacity(index, weight) => at(&mut parts.groups, *index).into_iter().for_each(|it| it.weight = *weight),
+        Edit::Group(index, state) => group(parts, *index, &|it| it.state = *state),
+        Edit::Capacity(index, weight) => group(parts, *index, &|it| it.weight = *weight),
         Edit::Region(index, is_off) => {
-            at(&mut parts.regions, *index).into_iter().for_each(|it| it.state = switch(*is_off));
+            at(&mut parts.regions, *index, |it| it.id.clone()).into_iter().for_each(|it| it.state = switch(*is_off));
         }
-        Edit::Node(index, is_off) => at(&mut parts.nodes, *index).into_iter().for_each(|it| it.state = switch(*is_off)),
+        Edit::Node(index, is_off) => {
+            at(&mut parts.nodes, *index, |it| it.id.clone()).into_iter().for_each(|it| it.state = switch(*is_off));
+        }
         Edit::Runtime(index, is_off) => {
-            at(&mut parts.runtime_templates, *index).into_iter().for_each(|it| it.state = switch(*is_off));
+            let template = at(&mut parts.runtime_templates, *index, |it| it.id.clone());
+            template.into_iter().for_each(|it| it.state = switch(*is_off));
         }
         Edit::Health(index, health) => {
-            if let Some(node) = at(&mut parts.nodes, *index).map(|it| it.id.clone()) {
+            if let Some(node) = at(&mut parts.nodes, *index, |it| it.id.clone()).map(|it| it.id.clone()) {
                 let facts = NodeFacts { health: *health, band: LoadBand(0), since: Micros(0) };
                 parts.facts.retain(|it| it.0 != node);
                 parts.facts.push((node, facts, parts.revision));

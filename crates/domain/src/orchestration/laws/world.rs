@@ -18,7 +18,11 @@ use crate::orchestration::{Health, LoadBand, NodeFacts, Ownership, Parts, Stampe
 use crate::time::Micros;
 
 /// The configuration of every law: so many cases, and no file beside the sources. A failure prints its world.
+///
+/// `TENURE_LAWS_TIMES=50` runs fifty times as many, for a night.
 pub(crate) fn cases(cases: u32) -> ProptestConfig {
+    let times: u32 = std::env::var("TENURE_LAWS_TIMES").map_or(1, |it| it.parse().expect("a number of times"));
+    let cases = cases.saturating_mul(times);
     ProptestConfig { cases, failure_persistence: None, max_shrink_iters: 4096, ..ProptestConfig::default() }
 }
 

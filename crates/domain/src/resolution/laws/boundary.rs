@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use crate::ids::{GroupId, NodeId};
 use crate::master_data::{InstanceStatus, Mode, OnBroken};
 use crate::orchestration::laws::oracle::Oracle;
-use crate::orchestration::laws::walk::{Walk, any_steps};
+use crate::orchestration::laws::walk::{Walk, any_walk};
 use crate::orchestration::laws::world::{Customer, any_world, cases};
 use crate::orchestration::{GroupIx, qualify, validate};
 use crate::reason::Reason;
@@ -64,12 +64,12 @@ fn delivered(walk: &Walk, resolution: &Resolution<'_>) -> Vec<(NodeId, GroupId)>
 }
 
 proptest! {
-    #![proptest_config(cases(256))]
+    #![proptest_config(cases(128))]
 
     /// I3: what is delivered is what the contract allows, each node once, under its smallest group that serves; all
     /// of it unless the limit cuts it.
     #[test]
-    fn exactly_the_qualified_nodes_of_the_boundary_are_delivered(world in any_world(), steps in any_steps(50)) {
+    fn exactly_the_qualified_nodes_of_the_boundary_are_delivered((world, steps) in any_walk(50)) {
         let mut walk = Walk::new(&world);
         steps.iter().for_each(|step| drop(walk.take(step)));
         let oracle = Oracle { parts: &walk.parts };
@@ -141,7 +141,7 @@ proptest! {
 
     /// I3 with I8: an owner is broken by health exactly if it would deliver were all its nodes healthy.
     #[test]
-    fn lost_health_is_told_from_configuration(world in any_world(), steps in any_steps(50)) {
+    fn lost_health_is_told_from_configuration((world, steps) in any_walk(50)) {
         let mut walk = Walk::new(&world);
         steps.iter().for_each(|step| drop(walk.take(step)));
         let mut healthy = walk.parts.clone();

@@ -61,7 +61,7 @@ fn anywhere() -> impl Strategy<Value = Option<Location>> {
 }
 
 proptest! {
-    #![proptest_config(cases(192))]
+    #![proptest_config(cases(128))]
 
     /// I1: nodes come in the order of the template, ties by id; `near` goes before the instance's own location, and
     /// proximity without either falls to priority.

@@ -59,7 +59,7 @@ fn facts_used(parts: &Parts, customer: &Customer, owner: Option<&GroupId>) -> Ve
 }
 
 proptest! {
-    #![proptest_config(cases(192))]
+    #![proptest_config(cases(128))]
 
     /// I3: the revision is the newest among the facts used.
     #[test]
