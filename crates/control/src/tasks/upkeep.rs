@@ -105,7 +105,7 @@ impl Task for Expire {
         let mut change = self.store.begin(Intent::Instances, ACTOR, now).await?;
         let done = change.expire_due(EXPIRE_MAX).await?;
         if done == 0 {
-            change.rollback().await;
+            change.rollback().await?;
             return Ok(Status::idle());
         }
         change.commit().await?;
