@@ -50,6 +50,9 @@ pub(super) struct Preference {
 impl Preference {
     /// Utilisation by cross-multiplication.
     pub(super) fn compare_utilisation(&self, other: &Self) -> Ordering {
+        if self.capacity == other.capacity {
+            return self.weight.cmp(&other.weight);
+        }
         let product = |weight: u64, capacity: u64| u128::from(weight) * u128::from(capacity);
         product(self.weight, other.capacity).cmp(&product(other.weight, self.capacity))
     }
@@ -187,16 +190,29 @@ impl<'a> Contest<'a> {
         members.filter(|at| self.seat(*at) == Seat::Competes).map(|at| self.preference(self.template.members[at].group))
     }
 
-    /// Utilisation, then the product, then the id. Products are looked up only where utilisation is equal.
-    fn compare_groups(&self, a: &Preference, b: &Preference) -> Ordering {
-        a.compare_utilisation(b)
-            .then_with(|| self.same_product(a.position).cmp(&self.same_product(b.position)))
-            .then_with(|| a.position.cmp(&b.position))
-    }
-
-    /// The lightest among some members.
+    /// The lightest among some members: by utilisation, then the product, then the id. Half of a levelled fleet ties,
+    /// so the count of the product is looked up once for the best, and once for each that ties with it.
     fn lightest(&self, members: Range<usize>) -> Option<Preference> {
-        self.competing(members).min_by(|a, b| self.compare_groups(a, b))
+        let mut competing = self.competing(members);
+        let mut best = competing.next()?;
+        let mut best_product = None;
+        for it in competing {
+            let utilisation = it.compare_utilisation(&best);
+            if utilisation == Ordering::Greater {
+                continue;
+            }
+            let mut own_product = None;
+            if utilisation == Ordering::Equal {
+                let least = *best_product.get_or_insert_with(|| self.same_product(best.position));
+                let own = self.same_product(it.position);
+                if (own, it.position) > (least, best.position) {
+                    continue;
+                }
+                own_product = Some(own);
+            }
+            (best, best_product) = (it, own_product);
+        }
+        Some(best)
     }
 
     /// The regions that have a competing group, by id. The weight of the request counts once for each.
