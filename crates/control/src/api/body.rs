@@ -13,6 +13,7 @@ use serde::de::DeserializeOwned;
 use wire::problem::{Problem, ProblemType};
 
 use super::failure::Failure;
+use super::headers::media_type;
 
 /// A body of one object: the largest opaque body with room for labels.
 pub const OBJECT_BYTES_MAX: u64 = 1024 * 1024;
@@ -117,9 +118,9 @@ pub fn broken_off() -> Problem {
 
 fn refuse_other_language(headers: &HeaderMap) -> Result<(), Failure> {
     const ACCEPTED: &str = "application/json";
-    match headers.get(header::CONTENT_TYPE).map(|value| value.to_str().unwrap_or("?")) {
+    match media_type(headers) {
         None => Ok(()),
-        Some(found) if found.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(ACCEPTED) => Ok(()),
+        Some(found) if found.eq_ignore_ascii_case(ACCEPTED) => Ok(()),
         Some(found) => Err(Problem::unsupported_media_type(Some(found), &[ACCEPTED]).into()),
     }
 }

@@ -72,3 +72,13 @@ pub fn stamped(mut response: Response, change: Option<i64>, revision: Revision) 
     }
     response
 }
+
+/// What `curl -d` says when nobody told it otherwise: nothing about the body.
+const SAYS_NOTHING: &str = "application/x-www-form-urlencoded";
+
+/// The media type of the body, without its parameters, when the client has named one.
+pub fn media_type(headers: &HeaderMap) -> Option<&str> {
+    let named = headers.get(axum::http::header::CONTENT_TYPE)?.to_str().unwrap_or("?");
+    let media = named.split(';').next().unwrap_or_default().trim();
+    (!media.eq_ignore_ascii_case(SAYS_NOTHING)).then_some(media)
+}

@@ -23,10 +23,10 @@ use wire::problem::{Problem, ProblemType};
 use super::Shared;
 use super::body::{announced_length, broken_off, is_packed, linger};
 use super::failure::{Answer, Failure};
-use super::headers::stamped;
+use super::headers::{media_type, stamped};
 use super::lines::{CutError, LineCutter};
 use super::master_data::{check_disruption, ground};
-use super::query::{Params, header};
+use super::query::Params;
 use crate::access::Bearer;
 use crate::clock;
 use crate::master_data::{Chunk, Importer, Refusal, Tolerance, Unsettled};
@@ -104,12 +104,12 @@ pub async fn import(
 
 fn check_language(headers: &HeaderMap) -> Result<(), Failure> {
     const ACCEPTED: [&str; 3] = ["application/x-ndjson", "application/ndjson", "application/json"];
-    let Some(found) = header(headers, "content-type")? else { return Ok(()) };
-    let media = found.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    if ACCEPTED.contains(&media.as_str()) {
-        return Ok(());
+    match media_type(headers) {
+        Some(found) if !ACCEPTED.iter().any(|it| found.eq_ignore_ascii_case(it)) => {
+            Err(Problem::unsupported_media_type(Some(found), &ACCEPTED).into())
+        }
+        _ => Ok(()),
     }
-    Err(Problem::unsupported_media_type(Some(found), &ACCEPTED).into())
 }
 
 /// The failure of an import, with what was kept before it.

@@ -12,14 +12,14 @@ use domain::master_data::{Kind, Object};
 use serde::Deserialize;
 use std::sync::Arc;
 use wire::apply as body_of;
-use wire::manifest::{ContentType, Parsed, parse, parse_one, text_of, to_json};
+use wire::manifest::{ContentType, Manifest, Parsed, parse, parse_one, text_of};
 use wire::problem::{Problem, ProblemType};
 
 use super::Shared;
 use super::body::{APPLY_BYTES_MAX, OBJECT_BYTES_MAX, read};
 use super::failure::{Answer, Failure};
-use super::headers::{condition, once, stamped};
-use super::query::{NoParams, Paging, Params, PathId, cursor, header};
+use super::headers::{condition, media_type, once, stamped};
+use super::query::{NoParams, Paging, Params, PathId, cursor};
 use crate::access::{Bearer, Need};
 use crate::clock;
 use crate::master_data::{Applied, Applying, Ground, apply as apply_all};
@@ -118,7 +118,7 @@ fn check_set(params: &ApplyParams) -> Result<(), Failure> {
 
 /// The language that the header names; a body without one is read by its first character.
 fn language(headers: &HeaderMap) -> Result<Option<ContentType>, Failure> {
-    let Some(media) = header(headers, "content-type")? else { return Ok(None) };
+    let Some(media) = media_type(headers) else { return Ok(None) };
     match ContentType::from_media_type(media) {
         Some(content) => Ok(Some(content)),
         None => Err(Problem::unsupported_media_type(Some(media), &LANGUAGES).into()),
@@ -143,7 +143,7 @@ fn applied_json(revision: u64, changes: &str) -> Response {
 /// `GET /v1/{kind}/{id}`
 pub async fn get(kind: Kind, State(parts): State<Shared>, PathId(id): PathId, Params(_): Params<NoParams>) -> Answer {
     let found = parts.store.get(kind, &id).await?.ok_or_else(|| Problem::no_object(kind, &id))?;
-    Ok(stamped(Json(to_json(&found.object)).into_response(), Some(found.change), found.revision))
+    Ok(stamped(Json(Manifest::from(&found.object)).into_response(), Some(found.change), found.revision))
 }
 
 /// `GET /v1/{kind}`
@@ -153,7 +153,7 @@ pub async fn list(kind: Kind, State(parts): State<Shared>, Params(paging): Param
     let is_more = found.len() > limit as usize;
     found.truncate(limit as usize);
     let next = found.last().filter(|_| is_more).map(|last| cursor(last.object.id()));
-    let items: Vec<_> = found.iter().map(|it| to_json(&it.object)).collect();
+    let items: Vec<_> = found.iter().map(|it| Manifest::from(&it.object)).collect();
     Ok(Json(serde_json::json!({"items": items, "next": next})).into_response())
 }
 
@@ -179,7 +179,7 @@ pub async fn put(
     };
     if let Some(given) = given {
         let status = StatusCode::from_u16(given.status).unwrap_or(StatusCode::OK);
-        let response = (status, Json(to_json(&parsed.object))).into_response();
+        let response = (status, Json(Manifest::from(&parsed.object))).into_response();
         return Ok(stamped(response, Some(given.change), given.revision));
     }
     let applying = Applying {
@@ -195,7 +195,7 @@ pub async fn put(
     let is_created = changes.first().is_some_and(|it| it.action == body_of::ChangeAction::Created);
     let status = if is_created { StatusCode::CREATED } else { StatusCode::OK };
     let object: &Object = &applying.parsed[0].object;
-    Ok(stamped((status, Json(to_json(object))).into_response(), Some(change), revision))
+    Ok(stamped((status, Json(Manifest::from(object))).into_response(), Some(change), revision))
 }
 
 /// Reads the body of one object, and its language.
