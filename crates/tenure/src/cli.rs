@@ -224,7 +224,12 @@ pub enum PlanCommand {
     /// Stop it for a while
     Pause { id: String },
     /// Let it go on
-    Resume { id: String },
+    Resume {
+        id: String,
+        /// For example 100/s; the rate it had unless told
+        #[arg(long, value_name = "RATE")]
+        rate: Option<String>,
+    },
     /// Stop it for good; what is moved stays moved
     Abort { id: String },
     /// A plan of the reverse moves
@@ -300,8 +305,9 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Demo { data, listen, instances } => crate::demo::run(data, &listen, instances).await,
         Command::Serve { flags, print_config } => serve(&flags, print_config, output).await,
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "tenure", &mut std::io::stdout());
-            Ok(())
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "tenure", &mut script);
+            output.text(&String::from_utf8_lossy(&script))
         }
         Command::Apply { file, dry_run, set, prune, allow_disruption } => {
             let options = client::apply::Options { is_dry_run: dry_run, set, is_prune: prune, allow_disruption };

@@ -6,6 +6,7 @@ pub mod import;
 mod mapping;
 pub mod objects;
 pub mod operate;
+mod plan_text;
 pub mod plans;
 
 mod connection;

@@ -14,7 +14,7 @@ use crate::cli::{AuditCommand, TaskCommand, TokenCommand};
 use crate::output::Output;
 
 fn time(at: Option<Micros>) -> String {
-    at.map_or_else(|| "-".to_owned(), instant::to_text)
+    at.map_or_else(|| "-".to_owned(), instant::format)
 }
 
 fn or_dash(text: Option<&String>) -> String {

@@ -137,6 +137,8 @@ fn node(city: &City, at: usize, groups: Vec<String>, numbers: &mut Numbers) -> V
     let (number, of_all) = numbers.draw(city);
     let range = DOCUMENTATION[(of_all / 254) % DOCUMENTATION.len()];
     let runtime = ["edge-v3", "edge-v3", "edge-v3", "relay-v2"][at % 4];
+    let weight = [100, 100, 200, 50][at % 4];
+    let (priority, tier) = if at < 6 { (10, "primary") } else { (20, "spare") };
     let outbound = if at % 8 == 5 { "scrubbed" } else { "direct" };
     json!({
         "kind": "Node",
@@ -148,12 +150,12 @@ fn node(city: &City, at: usize, groups: Vec<String>, numbers: &mut Numbers) -> V
             {"address": format!("{range}.{}", of_all % 254 + 1), "port": 443, "protocol": "tcp"},
             {"address": format!("2001:db8:{of_all:x}::1"), "port": 443, "protocol": "udp"},
         ],
-        "priority": if at < 6 { 10 } else { 20 },
-        "weight": [100, 100, 200, 50][at % 4],
+        "priority": priority,
+        "weight": weight,
         "location": {
             "city": city.name, "country": city.country, "latitude": city.latitude, "longitude": city.longitude,
         },
-        "labels": {"tier": if at < 6 { "primary" } else { "spare" }},
+        "labels": {"tier": tier},
     })
 }
 

@@ -10,7 +10,7 @@ use control::wiring::{self, Running};
 use note::Note;
 
 pub use note::find as noted_data;
-pub use settings::{Origin, ServeFlags, Sourced, resolve};
+pub use settings::{ServeFlags, resolve};
 
 /// Starts a server, says that it is ready, and serves until SIGTERM or Ctrl-C.
 ///

@@ -117,7 +117,16 @@ pub fn resolve(
             Sourced { name, value, origin, meaning }
         })
         .collect();
-    Ok((build(&sourced)?, sourced))
+    let settings = build(&sourced)?;
+    Ok((settings, sourced.into_iter().map(without_password).collect()))
+}
+
+/// What is printed is read by more people than the file it came from.
+fn without_password(setting: Sourced) -> Sourced {
+    if setting.name != "database" || setting.value.is_empty() {
+        return setting;
+    }
+    Sourced { value: store::Location::parse(&setting.value).to_string(), ..setting }
 }
 
 fn build(sourced: &[Sourced]) -> Result<Settings, String> {
@@ -125,7 +134,7 @@ fn build(sourced: &[Sourced]) -> Result<Settings, String> {
     let mut settings = Settings::new(PathBuf::from(&find("data").value));
     settings.listen = parse(find("listen"), SocketAddr::from_str, "ADDRESS:PORT, for example 127.0.0.1:7400")?;
     if !find("database").value.is_empty() {
-        settings.database = parse(find("database"), store::Location::parse, "postgres://… or sqlite:PATH")?;
+        settings.database = parse(find("database"), database, "postgres://…, sqlite:PATH or a path")?;
     }
     settings.health_ttl = parse(find("health_ttl"), duration, "a duration, for example 90s")?;
     settings.repair_after = parse(find("repair_after"), duration, "a duration, for example 60s")?;
@@ -139,6 +148,14 @@ fn parse<T, E>(setting: &Sourced, read: impl Fn(&str) -> Result<T, E>, expected:
     read(&setting.value).map_err(|_| {
         format!("setting {} ({}): expected {expected}, found {:?}", setting.name, setting.origin, setting.value)
     })
+}
+
+/// A location; a scheme that we do not speak is not taken for a path.
+fn database(text: &str) -> Result<store::Location, ()> {
+    match (store::Location::parse(text), text.contains("://") && !text.starts_with("sqlite:")) {
+        (store::Location::Sqlite(_), true) => Err(()),
+        (location, _) => Ok(location),
+    }
 }
 
 /// A duration such as `500ms`, `90s`, `5m` or `1h`.
@@ -215,6 +232,15 @@ mod tests {
         assert_eq!(origin("listen").as_deref(), Some("flag"));
         assert_eq!(origin("health_ttl").as_deref(), Some("variable TENURE_HEALTH_TTL"));
         assert_eq!(origin("repair_after").as_deref(), Some("default"));
+    }
+
+    #[test]
+    fn a_password_is_not_printed_and_a_foreign_scheme_is_no_path() {
+        let of = |url: &str| resolve(&ServeFlags { database: Some(url.to_owned()), ..ServeFlags::default() }, |_| None);
+        let (_, sourced) = of("postgres://ann:secret@db/tenure").expect("good settings");
+        assert!(sourced.iter().all(|it| !it.value.contains("secret")), "{sourced:?}");
+        assert!(of("mysql://db/tenure").is_err());
+        assert!(of("sqlite:///tmp/x.db").is_ok() && of("plain/path.db").is_ok());
     }
 
     #[test]

@@ -1,0 +1,92 @@
+//! Rows: import of CSV and NDJSON with mappings, bad rows named while the rest lands, and export that import takes back.
+
+use crate::fleet::{self, serve};
+use crate::ground::{Ground, says};
+
+#[test]
+fn a_foreign_file_is_imported_through_a_mapping() {
+    let ground = Ground::new();
+    let server = serve(&ground, 0);
+    ground.write("customers.csv", "Account No,Plan,Country\nA 1,basic,EU\nA 2,basic,US\nA 3,basic,\n");
+    let arguments = ["import", "instances", "customers.csv", "--map", "id=slug(Account No)", "--map", "product=Plan", "--map", "jurisdiction=Country"];
+    says(&server.ok(&arguments), &["3 accepted: 3 created, 0 updated, 0 unchanged; 0 refused"]);
+    assert_eq!(server.json(&["get", "instance", "a-1"])["jurisdiction"], "EU");
+    assert!(fleet::owner(&server, "a-2").starts_with("us-"));
+    says(&server.ok(&arguments), &["3 unchanged"]);
+    let ran = server.run(&["import", "instances", "customers.csv", "--map", "id=Acount No"]);
+    assert_eq!(ran.code, 2);
+    says(&ran.err, &["Acount No", "Account No"]);
+    let ran = server.run(&["import", "instances", "customers.csv", "--map", "idd=Account No"]);
+    assert_eq!(ran.code, 2);
+}
+
+#[test]
+fn nodes_and_groups_come_from_an_inventory_too() {
+    let ground = Ground::new();
+    let server = serve(&ground, 0);
+    ground.write("pops.csv", "host,pool,lat,lon\nAMS 1,eu-a,52.37,4.90\nAMS 2,eu-b,52.37,4.90\n");
+    let arguments = [
+        "import", "nodes", "pops.csv", "--map", "id=slug(host)", "--map", "groups=pool", "--map", "runtime_template='edge'",
+        "--map", "outbound_template='direct'", "--map", "location.latitude=lat", "--map", "location.longitude=lon",
+    ];
+    says(&server.ok(&arguments), &["2 created"]);
+    assert_eq!(server.json(&["get", "node", "ams-1"])["location"]["latitude"], 52.37);
+}
+
+#[test]
+fn bad_rows_are_named_with_their_line_and_the_rest_lands() {
+    let ground = Ground::new();
+    let server = serve(&ground, 0);
+    let mut lines: Vec<String> = fleet::rows("svc", 500, "basic").lines().map(str::to_owned).collect();
+    lines[10] = r#"{"id":"svc-10","produkt":"basic"}"#.to_owned();
+    lines[100] = r#"{"id":"svc-100","product":"unknown"}"#.to_owned();
+    lines[200] = "{broken".to_owned();
+    lines[300] = r#"{"id":"svc-300","product":"basic","jurisdiction":"XX"}"#.to_owned();
+    lines[400] = String::new();
+    ground.write("rows.ndjson", &lines.join("\n"));
+    let ran = server.run(&["import", "instances", "rows.ndjson"]);
+    assert_eq!(ran.code, 1, "{ran:?}");
+    says(&ran.out, &["line 11:", "produkt", "line 101:", "unknown", "line 201:", "line 301:", "XX", "495 accepted: 495 created", "4 refused"]);
+    says(&ran.err, &["4 rows refused"]);
+    assert_eq!(server.json(&["get", "instances"]).as_array().unwrap().len(), 495);
+}
+
+#[test]
+fn bad_cells_of_csv_keep_their_line_numbers() {
+    let ground = Ground::new();
+    let server = serve(&ground, 0);
+    ground.write("rows.csv", "id,product,weight\na,basic,1\nb,basic,many\nc,basic,3\nd,nothing,1\n\"e\ne\",basic,1\nf,basic,2\n");
+    let ran = server.run(&["import", "instances", "rows.csv", "-o", "json"]);
+    assert_eq!(ran.code, 1, "{ran:?}");
+    let answer: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!((answer["accepted"].as_u64(), answer["refused_total"].as_u64()), (Some(3), Some(3)), "{answer}");
+    let lines: Vec<u64> = answer["refused"].as_array().unwrap().iter().map(|it| it["line"].as_u64().unwrap()).collect();
+    assert_eq!(lines, [3, 5, 6], "{answer}");
+}
+
+#[test]
+fn what_export_writes_import_takes_back() {
+    let ground = Ground::new();
+    let server = serve(&ground, 50);
+    let other = ground.serve_with("other", &[]);
+    fleet::put(&ground, &other, 0);
+    let rows = server.ok(&["export", "instances"]);
+    assert_eq!(rows.lines().count(), 50);
+    ground.write("export.ndjson", &rows);
+    says(&other.ok(&["import", "instances", "export.ndjson"]), &["50 created"]);
+    says(&server.ok(&["import", "instances", "export.ndjson"]), &["50 unchanged"]);
+    assert_eq!(other.ok(&["export", "instances"]), rows);
+    let nodes = server.ok(&["export", "nodes"]);
+    ground.write("nodes.ndjson", &nodes);
+    says(&server.ok(&["import", "nodes", "nodes.ndjson"]), &["6 unchanged"]);
+}
+
+#[test]
+fn standard_input_is_a_file_of_rows() {
+    let ground = Ground::new();
+    let server = serve(&ground, 0);
+    let rows = fleet::rows("svc", 20, "basic");
+    let ran = server.run_fed(&["import", "instances", "-", "--format", "ndjson"], Some(&rows));
+    says(&ran.ok(), &["20 created"]);
+    assert_eq!(server.run_fed(&["import", "instances", "-"], Some(&rows)).code, 2);
+}
