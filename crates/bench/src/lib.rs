@@ -8,6 +8,28 @@ pub mod report;
 
 pub mod balance;
 
+pub mod fleet;
+
 pub mod rivals;
 
+pub mod ours;
+
+pub mod blast;
+
+pub mod http;
+
+pub mod database;
+
+pub mod server;
+
+pub mod by_hand;
+
+pub mod whole;
+
 pub mod ownership;
+
+pub mod generator;
+
+pub mod beside;
+
+pub mod resolution;

@@ -8,9 +8,10 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, ValueEnum};
-use tenure_bench::report::{self, Row};
-use tenure_bench::{ownership, report::Extent};
+use clap::{Args, Parser, Subcommand};
+use tenure_bench::generator::Load;
+use tenure_bench::report::{self, Extent, Row};
+use tenure_bench::{ownership, resolution};
 
 /// Allocation by the thousand is part of what is measured; this is the allocator that `tenure` ships with.
 #[global_allocator]
@@ -21,7 +22,12 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 #[command(name = "tenure-bench", version)]
 struct Arguments {
     /// Which bench to run.
+    #[command(subcommand)]
     name: Name,
+}
+
+#[derive(Debug, Args)]
+struct Options {
     /// One sample of each figure and no size above 100k: a look, not a result.
     #[arg(long)]
     quick: bool,
@@ -33,10 +39,15 @@ struct Arguments {
     sizes: Vec<usize>,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
+#[derive(Debug, Subcommand)]
 enum Name {
-    /// Balance, moves and arrivals until balanced, beside seven ways to hash.
-    Ownership,
+    /// Balance, moves, owners per second, blast radius and explanations.
+    Ownership(Options),
+    /// The read path over HTTP and in memory, memory and cold start.
+    Resolution(Options),
+    /// Puts load on a server; the bench starts it as a process of its own.
+    #[command(hide = true)]
+    Generate(Load),
 }
 
 fn main() -> ExitCode {
@@ -51,12 +62,29 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
-    let extent = Extent::new(arguments.quick, &arguments.sizes);
-    let rows: Vec<Row> = match arguments.name {
-        Name::Ownership => ownership::run(&extent)?,
-    };
+    match &arguments.name {
+        Name::Ownership(options) => tell(options, wait_for(ownership::run(&extent(options)))?),
+        Name::Resolution(options) => tell(options, wait_for(resolution::run(&extent(options)))?),
+        Name::Generate(load) => {
+            let found = load.run_here()?;
+            writeln!(std::io::stdout().lock(), "{}", serde_json::to_string(&found)?)?;
+            Ok(())
+        }
+    }
+}
+
+fn extent(options: &Options) -> Extent {
+    Extent::new(options.quick, &options.sizes)
+}
+
+/// The runtime of the real server.
+fn wait_for<T>(bench: impl Future<Output = Result<T, Box<dyn Error>>>) -> Result<T, Box<dyn Error>> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(bench)
+}
+
+fn tell(options: &Options, rows: Vec<Row>) -> Result<(), Box<dyn Error>> {
     writeln!(std::io::stdout().lock(), "{}", report::table(&rows))?;
-    if let Some(path) = &arguments.json {
+    if let Some(path) = &options.json {
         report::write_json(&rows, path)?;
     }
     Ok(())
