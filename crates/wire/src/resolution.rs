@@ -26,6 +26,8 @@ pub struct NodeFragments {
     begins: Vec<usize>,
     /// The first fragment of each group.
     first: Vec<usize>,
+    /// The length of the longest fragment, to make room for an answer in one step.
+    longest: usize,
 }
 
 impl NodeFragments {
@@ -35,8 +37,10 @@ impl NodeFragments {
         for at in (0u32..).map(GroupIx).take(topology.groups().len()) {
             fragments.first.push(fragments.begins.len());
             for node in topology.group_nodes(at) {
-                fragments.begins.push(fragments.bytes.len());
+                let begin = fragments.bytes.len();
+                fragments.begins.push(begin);
                 write_node(&mut fragments.bytes, topology, *node, at);
+                fragments.longest = fragments.longest.max(fragments.bytes.len() - begin);
             }
         }
         fragments.begins.push(fragments.bytes.len());
@@ -129,8 +133,7 @@ pub fn render(
     fragments: &NodeFragments,
     out: &mut Vec<u8>,
 ) {
-    let found = resolution.nodes.iter().map(|it| fragments.find(topology, *it));
-    out.reserve(HEAD_BYTES + found.clone().map(|it| it.len() + 1).sum::<usize>());
+    out.reserve(HEAD_BYTES + resolution.nodes.len() * (fragments.longest + 1));
     let Revision(revision) = resolution.revision;
     write_word(out, "{\"instance\":", subject.id.as_str());
     write_word(out, ",\"status\":", resolution.status.code());
@@ -143,11 +146,11 @@ pub fn render(
         None => out.extend_from_slice(b"null"),
     }
     out.extend_from_slice(b",\"nodes\":[");
-    for (place, fragment) in found.enumerate() {
+    for (place, node) in resolution.nodes.iter().enumerate() {
         if place > 0 {
             out.push(b',');
         }
-        out.extend_from_slice(fragment);
+        out.extend_from_slice(fragments.find(topology, *node));
     }
     out.push(b']');
     if resolution.status != Status::Deliverable {

@@ -3,8 +3,6 @@
 //! A difference of two candidate tables, the recorded one and the one of today, so it speaks of candidates of *this*
 //! instance. None of these events moved it (I2); they are told because people ask about them.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use super::model::{CandidateRow, ScaleEvent, ScaleEventKind};
 use super::record::DecisionRecord;
 use super::today::Today;
@@ -34,18 +32,35 @@ pub(super) fn scale_events(
             revision: topology.find_product(product).map(|product| product.revision).unwrap_or_default(),
         });
     }
-    let then: BTreeMap<&GroupId, &CandidateRow> = then.iter().map(|row| (&row.group, row)).collect();
-    let now: BTreeMap<&GroupId, &CandidateRow> = today.rows.iter().map(|row| (&row.group, row)).collect();
     let boundary_revision = is.map(|is| is.revision).unwrap_or_default();
-    let groups: BTreeSet<&GroupId> = then.keys().chain(now.keys()).copied().collect();
-    for group in groups {
+    for (group, then, now) in paired(then, &today.rows) {
         let revision = match topology.find_group_ix(group) {
             Some(at) => topology.standing(at).revision,
             None => boundary_revision,
         };
-        events.extend(events_of(group, then.get(group).copied(), now.get(group).copied(), revision, boundary_revision));
+        events.extend(events_of(group, then, now, revision, boundary_revision));
     }
     events
+}
+
+/// A group with its rows then and now.
+type Pair<'a> = (&'a GroupId, Option<&'a CandidateRow>, Option<&'a CandidateRow>);
+
+/// The rows of two tables by group, one pass over both sorted.
+fn paired<'a>(then: &'a [CandidateRow], now: &'a [CandidateRow]) -> Vec<Pair<'a>> {
+    let by_group = |rows: &'a [CandidateRow]| {
+        let mut sorted: Vec<&CandidateRow> = rows.iter().collect();
+        sorted.sort_unstable_by(|a, b| a.group.cmp(&b.group));
+        sorted.into_iter().peekable()
+    };
+    let (mut then, mut now) = (by_group(then), by_group(now));
+    let mut pairs = Vec::new();
+    while let Some(group) = then.peek().into_iter().chain(now.peek()).map(|row| &row.group).min() {
+        let was = then.next_if(|row| row.group == *group);
+        let is = now.next_if(|row| row.group == *group);
+        pairs.push((group, was, is));
+    }
+    pairs
 }
 
 /// What happened to one group.
