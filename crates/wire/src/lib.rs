@@ -21,6 +21,8 @@ pub mod ownership;
 
 pub mod explanation;
 
+pub mod plan;
+
 pub mod access;
 
 pub mod tasks;

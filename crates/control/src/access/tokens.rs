@@ -147,12 +147,7 @@ impl Tokens {
         self.readings.pin().clear();
     }
 
-    async fn read(
-        &self,
-        hash: [u8; 32],
-        known: Option<Reading>,
-        now: Micros,
-    ) -> Result<Option<Arc<Bearer>>, Refused> {
+    async fn read(&self, hash: [u8; 32], known: Option<Reading>, now: Micros) -> Result<Option<Arc<Bearer>>, Refused> {
         let Ok(_turn) = self.lookups.acquire().await else { return Err(Refused::Unchecked(None)) };
         // Whoever waited for a turn may find that another request has read it meanwhile.
         let newest = self.readings.pin().get(&hash).cloned();

@@ -48,7 +48,7 @@ pub async fn create(
         last_used: None,
         revoked: None,
     };
-    write(&parts, &bearer, Edit::Put(&row)).await.map_err(|error| match error {
+    write(&parts, &bearer, Edit::Add(&row)).await.map_err(|error| match error {
         StoreError::Constraint { .. } => {
             let detail = format!("there is a token {:?} already", row.id);
             Problem::new(ProblemType::Conflict, detail).with("id", row.id.as_str()).into()
@@ -100,7 +100,7 @@ fn body_of(row: TokenRow) -> Token {
 /// What is written of tokens.
 #[derive(Clone, Copy)]
 enum Edit<'a> {
-    Put(&'a TokenRow),
+    Add(&'a TokenRow),
     Revoke(&'a str),
 }
 
@@ -110,7 +110,7 @@ async fn write(parts: &Shared, bearer: &Bearer, edit: Edit<'_>) -> Result<bool, 
     let written = store::retry(|| async {
         let mut change = parts.store.begin(Intent::Access, bearer.actor(), clock::now()).await?;
         let is_written = match edit {
-            Edit::Put(row) => change.put_token(row).await.map(|()| true)?,
+            Edit::Add(row) => change.add_token(row).await.map(|()| true)?,
             Edit::Revoke(id) => change.revoke_token(id).await?,
         };
         change.commit().await?;

@@ -88,7 +88,11 @@ async fn somebody_leads(parts: &Shared) -> Result<Check, StoreError> {
     let (lease, now) = (parts.store.lease(ALLOCATOR_LEASE).await?, parts.store.clock().await?);
     match lease.filter(|lease| lease.expires > now) {
         Some(lease) => Ok(good(format!("{} leads, term {}", lease.holder, lease.term))),
-        None => Ok(bad("", "nobody leads: nothing is allocated or repaired".to_owned(), "start a process that can reach the database; it takes the lease within seconds")),
+        None => Ok(bad(
+            "",
+            "nobody leads: nothing is allocated or repaired".to_owned(),
+            "start a process that can reach the database; it takes the lease within seconds",
+        )),
     }
 }
 

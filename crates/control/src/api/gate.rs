@@ -64,9 +64,8 @@ impl Floor {
 
     /// The id of a request: the client's if it is fit for a log, else a new one.
     pub fn request_id(&self, headers: &HeaderMap) -> String {
-        let fit = |id: &&str| {
-            (1..=REQUEST_ID_LENGTH_MAX).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_graphic())
-        };
+        let fit =
+            |id: &&str| (1..=REQUEST_ID_LENGTH_MAX).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_graphic());
         match headers.get(REQUEST_ID).and_then(|id| id.to_str().ok()).filter(fit) {
             Some(id) => id.to_owned(),
             None => format!("{}-{:x}", self.request_prefix, self.request_count.fetch_add(1, Ordering::Relaxed)),

@@ -93,6 +93,7 @@ pub async fn import(
     parts.metrics.count_import(totals.accepted, totals.refused_total);
     streamed.map_err(|failure| explain(failure, &importer))?;
     let mut totals = importer.totals().clone();
+    totals.refused.sort_by_key(|row| row.line);
     if let Some(awaited) = &mut awaited {
         totals.pending = Some(await_owners(awaited, &parts.view).await);
     }

@@ -53,7 +53,9 @@ pub async fn put(
         None => None,
     };
     let (status, saved) = match given {
-        Some(given) => (given.status, Saved { action: Action::Unchanged, change: given.change, revision: given.revision }),
+        Some(given) => {
+            (given.status, Saved { action: Action::Unchanged, change: given.change, revision: given.revision })
+        }
         None => {
             let place = |fault: wire::manifest::Fault| fault.at(&parsed.file, parsed.line);
             let author = (bearer.actor(), clock::now());

@@ -19,6 +19,7 @@ use super::Shared;
 use super::body::{APPLY_BYTES_MAX, OBJECT_BYTES_MAX, read};
 use super::failure::{Answer, Failure};
 use super::headers::{condition, media_type, once, stamped};
+use super::openapi::ManifestPage;
 use super::query::{NoParams, Paging, Params, PathId, cursor};
 use crate::access::{Bearer, Need};
 use crate::clock;
@@ -125,11 +126,7 @@ fn language(headers: &HeaderMap) -> Result<Option<ContentType>, Failure> {
     }
 }
 
-fn parse_body(
-    bytes: &Bytes,
-    content: Option<ContentType>,
-    now: domain::time::Micros,
-) -> Result<Vec<Parsed>, Failure> {
+fn parse_body(bytes: &Bytes, content: Option<ContentType>, now: domain::time::Micros) -> Result<Vec<Parsed>, Failure> {
     let text = text_of(bytes, BODY).map_err(|fault| Problem::invalid_manifest(&[fault]))?;
     let content = content.unwrap_or_else(|| ContentType::detect(text));
     parse(text, content, BODY, now).map_err(|faults| Problem::invalid_manifest(&faults).into())
@@ -153,8 +150,8 @@ pub async fn list(kind: Kind, State(parts): State<Shared>, Params(paging): Param
     let is_more = found.len() > limit as usize;
     found.truncate(limit as usize);
     let next = found.last().filter(|_| is_more).map(|last| cursor(last.object.id()));
-    let items: Vec<_> = found.iter().map(|it| Manifest::from(&it.object)).collect();
-    Ok(Json(serde_json::json!({"items": items, "next": next})).into_response())
+    let items = found.iter().map(|it| Manifest::from(&it.object)).collect();
+    Ok(Json(ManifestPage { items, next }).into_response())
 }
 
 /// `PUT /v1/{kind}/{id}` of the topology

@@ -12,8 +12,8 @@ use prometheus::{
     Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry, TextEncoder,
 };
 
-use super::failure::{Answer, Failure};
 use super::Shared;
+use super::failure::{Answer, Failure};
 
 /// From a resolution in memory (50 µs) to an import (minutes).
 const SECONDS_BUCKETS: &[f64] = &[0.000_05, 0.000_1, 0.000_25, 0.001, 0.005, 0.025, 0.1, 0.5, 2.5, 10.0, 60.0];
@@ -58,9 +58,11 @@ impl Metrics {
         let timing = HistogramOpts::new("tenure_http_request_seconds", "How long requests took, by route.");
         let metrics = Self {
             registry: Registry::new(),
-            requests: counters("tenure_http_requests_total", "Requests by route and class of status.", &[
-                "method", "route", "class",
-            ]),
+            requests: counters(
+                "tenure_http_requests_total",
+                "Requests by route and class of status.",
+                &["method", "route", "class"],
+            ),
             seconds: HistogramVec::new(timing.buckets(SECONDS_BUCKETS.to_vec()), &["method", "route"]).expect(VALID),
             in_flight: gauge("tenure_http_requests_in_flight", "Requests that are being answered."),
             import_rows: counters("tenure_import_rows_total", "Rows of imports by outcome.", &["outcome"]),
@@ -99,10 +101,7 @@ impl Metrics {
     /// The meters of a route.
     pub fn route(&self, method: &str, route: &str) -> RouteMeters {
         let class = |digit: usize| self.requests.with_label_values(&[method, route, &format!("{}xx", digit + 1)]);
-        RouteMeters {
-            seconds: self.seconds.with_label_values(&[method, route]),
-            requests: std::array::from_fn(class),
-        }
+        RouteMeters { seconds: self.seconds.with_label_values(&[method, route]), requests: std::array::from_fn(class) }
     }
 
     /// Counts rows of an import.

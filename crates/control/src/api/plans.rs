@@ -232,7 +232,8 @@ fn plan_body(PlanView { record, counts, .. }: PlanView) -> body_of::Plan {
     let rate_per_s = row.rate_per_s.unwrap_or(RATE_PER_SECOND_DEFAULT);
     let balance = |ppm: u64| body_of::PlanBalance { max_over_mean: ppm as f64 / PPM as f64 };
     let impact = draft.impact.as_ref();
-    let by_product = impact.map(|it| it.by_product.iter().map(|(id, it)| (id.to_string(), product_change(it))).collect());
+    let by_product =
+        impact.map(|it| it.by_product.iter().map(|(id, it)| (id.to_string(), product_change(it))).collect());
     let group = |it: &domain::orchestration::plan::GroupFlow| body_of::PlanGroup {
         id: it.group.to_string(),
         arriving: it.arriving,

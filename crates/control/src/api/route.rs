@@ -4,14 +4,14 @@
 
 use std::time::Duration;
 
+use axum::handler::Handler;
 use axum::http::Method;
 use axum::routing::{MethodRouter, delete, get, post, put};
-use axum::handler::Handler;
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::access::Need;
 use super::Shared;
+use crate::access::Need;
 
 /// What most requests may take, waiting for an ownership (5 s) and a turn in the database included.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -100,12 +100,10 @@ fn topology_routes(kind: Kind) -> [Route; 4] {
 fn instance_routes() -> [Route; 9] {
     const ONE: &str = "/v1/instances/{id}";
     [
-        Route::get("/v1/instances", Read, async |state, paging| {
-            master_data::list(Kind::Instance, state, paging).await
-        })
-        .says("Lists instances, by id")
-        .paged()
-        .gives_json::<ManifestPage>(),
+        Route::get("/v1/instances", Read, async |state, paging| master_data::list(Kind::Instance, state, paging).await)
+            .says("Lists instances, by id")
+            .paged()
+            .gives_json::<ManifestPage>(),
         Route::get(ONE, Read, async |state, id, params| master_data::get(Kind::Instance, state, id, params).await)
             .says("Shows one instance; its ETag is the change that wrote it")
             .gives_json::<Manifest>(),
@@ -188,9 +186,7 @@ fn task_routes() -> [Route; 4] {
         Route::post("/v1/tasks/{name}/pause", Admin, tasks::pause)
             .says("Stops a task of this process from being run")
             .gives_json::<Task>(),
-        Route::post("/v1/tasks/{name}/resume", Admin, tasks::resume)
-            .says("Lets a task run again")
-            .gives_json::<Task>(),
+        Route::post("/v1/tasks/{name}/resume", Admin, tasks::resume).says("Lets a task run again").gives_json::<Task>(),
         Route::post("/v1/tasks/{name}/run", Admin, tasks::run)
             .says("Runs a task without waiting for its period")
             .gives_json::<Task>(),

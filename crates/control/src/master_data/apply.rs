@@ -77,8 +77,11 @@ async fn attempt(ground: &Ground, it: &Applying) -> Result<Applied, Refusal> {
         refuse_instances(&mut Tolerance::new(ground.view.clone()), &after, &objects)?;
     }
     let actions = change.put_all(&objects).await?;
-    let mut changes: Vec<AppliedChange> =
-        objects.iter().zip(&actions).map(|(object, action)| applied(object.kind(), object.id(), action_of(*action))).collect();
+    let mut changes: Vec<AppliedChange> = objects
+        .iter()
+        .zip(&actions)
+        .map(|(object, action)| applied(object.kind(), object.id(), action_of(*action)))
+        .collect();
     for (kind, id) in delete(&mut change, &deletions).await? {
         changes.push(applied(kind, &id, ChangeAction::Deleted));
     }
@@ -158,8 +161,7 @@ async fn deletions(change: &mut Change, it: &Applying) -> Result<Vec<Deletion>, 
 fn check(before: &Topology, objects: &[Object], deletions: &[Deletion], it: &Applying) -> Result<Topology, Refusal> {
     let (instances, puts): (Vec<&Object>, Vec<&Object>) =
         objects.iter().partition(|object| object.kind() == Kind::Instance);
-    let change =
-        plan::Change { puts: puts.into_iter().cloned().collect(), deletions: deletions.to_vec() };
+    let change = plan::Change { puts: puts.into_iter().cloned().collect(), deletions: deletions.to_vec() };
     let places = Places::of(&it.parsed);
     match plan::changed(before, &change) {
         Ok(after) => match instance_faults(&after, &instances, &places) {

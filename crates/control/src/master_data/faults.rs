@@ -75,9 +75,7 @@ impl<'a> Places<'a> {
             ChangeFault::NothingToDelete { kind, id } => {
                 self.put(kind, &id, Fault::new(FaultCode::MissingReference, message))
             }
-            ChangeFault::Instance { id } => {
-                self.put(Kind::Instance, &id, Fault::new(FaultCode::UnknownKind, message))
-            }
+            ChangeFault::Instance { id } => self.put(Kind::Instance, &id, Fault::new(FaultCode::UnknownKind, message)),
         }
     }
 }

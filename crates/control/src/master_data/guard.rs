@@ -46,11 +46,7 @@ pub(super) fn guard_topology(view: &View, before: &Topology, after: &Topology) -
 ///
 /// # Errors
 /// [`Refusal::TooDisruptive`] with the boundary that they would break first.
-pub(super) fn refuse_instances(
-    tolerance: &mut Tolerance,
-    after: &Topology,
-    objects: &[Object],
-) -> Result<(), Refusal> {
+pub(super) fn refuse_instances(tolerance: &mut Tolerance, after: &Topology, objects: &[Object]) -> Result<(), Refusal> {
     for object in objects {
         let Object::Instance(instance) = object else { continue };
         if let Some(template) = tolerance.refuses(after, instance) {

@@ -56,10 +56,7 @@ impl Refusal {
 }
 
 fn referrers(needed: &Needed) -> Vec<Referrer> {
-    let referrer = |it: &store::NeededBy| Referrer {
-        kind: it.kind.to_owned(),
-        id: it.id.clone(),
-        field: it.field.to_owned(),
-    };
+    let referrer =
+        |it: &store::NeededBy| Referrer { kind: it.kind.to_owned(), id: it.id.clone(), field: it.field.to_owned() };
     needed.by.iter().map(referrer).collect()
 }

@@ -33,6 +33,11 @@ SET hash = excluded.hash, scopes = excluded.scopes, reporter = excluded.reporter
   expires_us = excluded.expires_us, last_used_us = excluded.last_used_us, revoked_us = excluded.revoked_us,
   change_id = excluded.change_id";
 
+const ADD: &str =
+    "INSERT INTO token (token_id, hash, scopes, reporter, created_us, expires_us, last_used_us, revoked_us,
+  change_id)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+
 const REVOKE: &str = "UPDATE token
 SET revoked_us = $1, change_id = $2
 WHERE token_id = $3 AND revoked_us IS NULL";
@@ -57,9 +62,21 @@ impl Change {
     /// # Errors
     /// [`StoreError::Constraint`] when another token has this hash.
     pub async fn put_token(&mut self, token: &TokenRow) -> Result<()> {
+        self.write_token(PUT, token).await
+    }
+
+    /// Writes a token of which there is none yet.
+    ///
+    /// # Errors
+    /// [`StoreError::Constraint`] when another token has this id or this hash.
+    pub async fn add_token(&mut self, token: &TokenRow) -> Result<()> {
+        self.write_token(ADD, token).await
+    }
+
+    async fn write_token(&mut self, sql: &'static str, token: &TokenRow) -> Result<()> {
         self.require(&[Intent::Access], "writing a token")?;
         let scopes = serde_json::Value::from(token.scopes.clone()).to_string();
-        let put = sqlx::query(PUT).bind(token.id.as_str()).bind(token.hash.to_vec()).bind(scopes);
+        let put = sqlx::query(sql).bind(token.id.as_str()).bind(token.hash.to_vec()).bind(scopes);
         let put = put.bind(token.reporter.as_deref()).bind(token.created.0).bind(token.expires.map(|it| it.0));
         let put = put.bind(token.last_used.map(|it| it.0)).bind(token.revoked.map(|it| it.0)).bind(self.id());
         put.execute(self.parts().1).await.map_err(during("writing a token"))?;

@@ -56,6 +56,8 @@ pub struct BatchRow {
 pub struct Rebuilt {
     pub row: BatchRow,
     pub batch: Batch,
+    /// SHA-256 of the requests and outcomes as they are kept.
+    pub hash: [u8; 32],
 }
 
 const LAST: &str = "SELECT COALESCE(MAX(batch_id), 0) FROM decision_batch";
@@ -178,13 +180,18 @@ impl Store {
             return Err(StoreError::corrupt(format!("a batch between {from} and {} is missing", row.batch)));
         }
         let mut decided: Vec<Decided> = Vec::new();
+        let mut hash = [0; 32];
         for link in &chain {
             // What stood in the former link leads from its start to the start of this one.
             replay_state(&frame, &mut start, &decided);
             let batch = number(link, 0)?;
-            decided = decode(blob(link, 8)?, batch)?;
+            let kept = blob(link, 8)?;
+            decided = decode(kept, batch)?;
+            if batch == row.batch {
+                hash = Sha256::digest(kept).into();
+            }
         }
-        Ok(Some(Rebuilt { row, batch: Batch { frame, start, decided } }))
+        Ok(Some(Rebuilt { row, batch: Batch { frame, start, decided }, hash }))
     }
 }
 
