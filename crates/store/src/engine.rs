@@ -13,7 +13,7 @@ use domain::ids::Revision;
 use domain::time::Micros;
 use sqlx::any::{AnyPoolOptions, AnyRow};
 use sqlx::pool::PoolConnection;
-use sqlx::{Any, AnyConnection, AnyPool, Row, Transaction};
+use sqlx::{Any, AnyConnection, AnyPool, Connection, Row, Transaction};
 
 use crate::dialect::Engine;
 use crate::error::{Result, StoreError, during};
@@ -238,6 +238,8 @@ pub(crate) async fn read_head(connection: &mut AnyConnection) -> Result<Head> {
 
 async fn connect(location: &Location, connections: u32, is_reader: bool) -> Result<AnyPool> {
     let engine = location.engine();
+    // A pool tries until its time is up and then says only that; one connection says at once what is wrong.
+    greet(location).await.map_err(|source| clarify_driver(location, source))?;
     let options = AnyPoolOptions::new()
         .max_connections(connections)
         .acquire_timeout(ACQUIRE_TIMEOUT)
@@ -246,20 +248,30 @@ async fn connect(location: &Location, connections: u32, is_reader: bool) -> Resu
         .after_connect(move |connection, _| {
             Box::pin(async move { sqlx::raw_sql(engine.session(is_reader)).execute(connection).await.map(|_| ()) })
         });
-    options.connect(&location.url()).await.map_err(|source| {
-        let location = location.to_string();
-        clarify_driver(location, source)
-    })
+    options.connect(&location.url()).await.map_err(|source| clarify_driver(location, source))
 }
 
+/// Opens one connection and closes it again.
+async fn greet(location: &Location) -> std::result::Result<(), sqlx::Error> {
+    let mut connection = AnyConnection::connect(&location.url()).await?;
+    sqlx::raw_sql(location.engine().session(false)).execute(&mut connection).await?;
+    connection.close().await
+}
+
+/// SQLite's word for a file of another kind.
+const SQLITE_NOT_A_DATABASE: &str = "26";
+
 /// What an error at opening means to the person who named the location.
-fn clarify_driver(location: String, source: sqlx::Error) -> StoreError {
+fn clarify_driver(location: &Location, source: sqlx::Error) -> StoreError {
+    let code = source.as_database_error().and_then(|error| error.code().map(|code| code.into_owned()));
+    if let (Location::Sqlite(path), Some(SQLITE_NOT_A_DATABASE)) = (location, code.as_deref()) {
+        return StoreError::NotADatabase { path: path.clone(), source };
+    }
     match StoreError::from_driver("opening", source) {
         StoreError::Unavailable { source, .. }
         | StoreError::Driver { source, .. }
-        | StoreError::Constraint { source, .. } => StoreError::Open { location, source },
-        StoreError::Corrupt { what } => StoreError::Corrupt { what: format!("{location}: {what}") },
-        other => other,
+        | StoreError::Constraint { source, .. } => StoreError::Open { location: location.to_string(), source },
+        other => clarify(location, other),
     }
 }
 

@@ -42,3 +42,6 @@ pub use tasks::{LEASE_TTL_MIN_US, Lease, LeaseProof};
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
+
+#[cfg(test)]
+mod tests;

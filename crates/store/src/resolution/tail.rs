@@ -49,9 +49,9 @@ const BY_INSTANCE_CHANGE: Bulk = Bulk {
     during: "reading changed instances",
     sql: concat!(
         "WITH source (change_id) AS ({source})
-SELECT ",
+SELECT string_agg(",
         packed_row!(),
-        "
+        ", '\u{1e}')
 FROM source s
 CROSS JOIN instance i
 ",
@@ -71,9 +71,9 @@ changed (instance_id) AS (
   FROM source s
   CROSS JOIN ownership w
   WHERE w.change_id = s.change_id)
-SELECT ",
+SELECT string_agg(",
         packed_row!(),
-        "
+        ", '\u{1e}')
 FROM changed w
 CROSS JOIN instance i
 ",
@@ -88,9 +88,9 @@ const BY_ID: Bulk = Bulk {
     during: "reading instances by id",
     sql: concat!(
         "WITH source (instance_id) AS ({source})
-SELECT ",
+SELECT string_agg(",
         packed_row!(),
-        "
+        ", '\u{1e}')
 FROM source s
 CROSS JOIN instance i
 ",

@@ -5,5 +5,11 @@
 
 mod fleet;
 mod ground;
+mod proxy;
 
+mod faults;
 mod master_data;
+mod ownership;
+mod upgrade;
+mod upkeep;
+mod view;
