@@ -167,6 +167,36 @@ proptest! {
         }
     }
 
+    /// I5: repairs count as arrivals, and are capped as they are. An old group closes while the new ones ramp.
+    #[test]
+    fn repairs_are_arrivals(
+        capacities in prop::collection::vec(1..4u32, 4..7),
+        regions in 1..3usize,
+        is_regional in any::<bool>(),
+    ) {
+        let product = if is_regional { "p1" } else { "p0" };
+        let (world, mut run) = opened(regions, &capacities, 2, 10 * capacities.len(), product);
+        let mut reading = Reading { ramps: ramps_of(&run) };
+        let template = template(if is_regional { "t1" } else { "t0" });
+        let new = &world.parts.groups[capacities.len() - 1].object.id;
+        prop_assert_eq!(ramp_of(&run, &template, new), Ramp { phase: Phase::Ramping, taken: 0, arrived: 0 });
+        let mut parts = world.parts.clone();
+        apply(&mut parts, &Edit::Group(0, GroupState::Closed));
+        run.turn_to(parts.clone());
+        reading.turn_to(&parts, &run.owners);
+        let mut repaired = 0;
+        for customer in &world.customers {
+            let Some(ask) = run.wanted(customer) else { continue };
+            let (went, named) = reading.ask(&mut run, &parts, customer, ask);
+            prop_assert_eq!(went, named, "{:?}", ask);
+            prop_assert_eq!(&ramps_of(&run).0, &reading.ramps.0);
+            repaired += 1;
+            let Ramp { phase, arrived, .. } = ramp_of(&run, &template, new);
+            prop_assert!(is_regional || phase != Phase::Ramping || arrived == repaired, "{arrived} of {repaired}");
+        }
+        prop_assert!(repaired > 0, "the closed group had owners");
+    }
+
     /// I5: a group that returns ramps anew, from zero.
     #[test]
     fn a_group_that_returns_enters_from_zero(groups in 3..7usize, before in 1..30usize) {

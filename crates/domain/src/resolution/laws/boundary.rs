@@ -63,6 +63,33 @@ fn delivered(walk: &Walk, resolution: &Resolution<'_>) -> Vec<(NodeId, GroupId)>
     resolution.nodes.iter().map(|it| pair(it.node, it.group)).collect()
 }
 
+/// Compares what everybody is delivered with what the contract allows.
+fn check_delivery(walk: &Walk) -> Result<(), TestCaseError> {
+    let oracle = Oracle { parts: &walk.parts };
+    for customer in &walk.customers {
+        let ownership = walk.run.owners.get(&customer.id);
+        let owner = ownership.and_then(|it| it.group());
+        let resolution = resolve(&walk.run.topology, &customer.subject(ownership), None).expect("known");
+        let nodes = delivered(walk, &resolution);
+        let expected_status = status(oracle, customer, owner);
+        prop_assert_eq!(resolution.status, expected_status, "{}", resolution.reason);
+        prop_assert_eq!(resolution.reason == Reason::Ok, expected_status == Status::Deliverable);
+        if expected_status != Status::Deliverable {
+            prop_assert!(nodes.is_empty(), "only deliverable carries nodes");
+            continue;
+        }
+        let allowed = deliverable(oracle, customer, owner);
+        for (node, group) in &nodes {
+            prop_assert_eq!(allowed.get(node), Some(group), "{} under {}", node, group);
+        }
+        let distinct: BTreeSet<_> = nodes.iter().map(|it| &it.0).collect();
+        prop_assert_eq!(distinct.len(), nodes.len(), "a node is delivered once");
+        let limit = oracle.template_of(&customer.product).limit.map_or(usize::MAX, |it| it as usize);
+        prop_assert_eq!(nodes.len(), allowed.len().min(limit));
+    }
+    Ok(())
+}
+
 proptest! {
     #![proptest_config(cases(128))]
 
@@ -72,28 +99,27 @@ proptest! {
     fn exactly_the_qualified_nodes_of_the_boundary_are_delivered((world, steps) in any_walk(50)) {
         let mut walk = Walk::new(&world);
         steps.iter().for_each(|step| drop(walk.take(step)));
-        let oracle = Oracle { parts: &walk.parts };
-        for customer in &walk.customers {
-            let ownership = walk.run.owners.get(&customer.id);
-            let owner = ownership.and_then(|it| it.group());
-            let resolution = resolve(&walk.run.topology, &customer.subject(ownership), None).expect("known");
-            let nodes = delivered(&walk, &resolution);
-            let expected_status = status(oracle, customer, owner);
-            prop_assert_eq!(resolution.status, expected_status, "{}", resolution.reason);
-            prop_assert_eq!(resolution.reason == Reason::Ok, expected_status == Status::Deliverable);
-            if expected_status != Status::Deliverable {
-                prop_assert!(nodes.is_empty(), "only deliverable carries nodes");
-                continue;
-            }
-            let allowed = deliverable(oracle, customer, owner);
-            for (node, group) in &nodes {
-                prop_assert_eq!(allowed.get(node), Some(group), "{} under {}", node, group);
-            }
-            let distinct: BTreeSet<_> = nodes.iter().map(|it| &it.0).collect();
-            prop_assert_eq!(distinct.len(), nodes.len(), "a node is delivered once");
-            let limit = oracle.template_of(&customer.product).limit.map_or(usize::MAX, |it| it as usize);
-            prop_assert_eq!(nodes.len(), allowed.len().min(limit));
+        check_delivery(&walk)?;
+    }
+
+    /// I3 where groups overlap: everybody has `merge` over some groups or `fixed` over some nodes, in any state.
+    #[test]
+    fn a_union_delivers_each_node_once_under_its_smallest_serving_group(world in any_world()) {
+        let mut world = world;
+        let nodes: Vec<_> = world.parts.nodes.iter().map(|it| it.object.id.clone()).collect();
+        let groups: Vec<_> = world.parts.groups.iter().map(|it| it.object.id.clone()).collect();
+        for (at, template) in world.parts.access_templates.iter_mut().enumerate() {
+            let kept = |number: &usize| number % 4 != at % 4;
+            template.object.mode = if at % 2 == 0 {
+                Mode::Merge { groups: groups.iter().enumerate().filter(|it| kept(&it.0)).map(|it| it.1.clone()).collect() }
+            } else {
+                Mode::Fixed { nodes: nodes.iter().enumerate().filter(|it| kept(&it.0)).map(|it| it.1.clone()).collect() }
+            };
         }
+        for customer in &mut world.customers {
+            (customer.status, customer.is_expired) = (InstanceStatus::Active, false);
+        }
+        check_delivery(&Walk::new(&world))?;
     }
 
     /// I3 and I8: what is cut by the limit is the end of one order; resolving and ordering agree.
