@@ -30,7 +30,7 @@ const EXAMPLES: &str = "Examples:
 #[derive(Debug, Args)]
 struct Global {
     /// URL of the server
-    #[arg(long, global = true, env = "TENURE_SERVER", default_value = "http://127.0.0.1:7400")]
+    #[arg(long, global = true, env = "TENURE_SERVER", default_value = crate::spelling::SERVER_DEFAULT)]
     server: String,
     /// Token; on the machine of the server it is found in the data directory
     #[arg(long, global = true, env = "TENURE_TOKEN", hide_env_values = true)]
@@ -315,7 +315,7 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         }
         Command::Get { kind, id: Some(id), .. } => client::objects::get(&connection()?, output, &kind, &id).await,
         Command::Get { kind, id: None, limit } => client::objects::list(&connection()?, output, &kind, limit).await,
-        Command::Describe { kind, id } => client::objects::describe(&connection()?, output, &kind, &id).await,
+        Command::Describe { kind, id } => client::describe::describe(&connection()?, output, &kind, &id).await,
         Command::Delete { kind, id, allow_disruption } => {
             client::objects::delete(&connection()?, output, &kind, &id, allow_disruption).await
         }

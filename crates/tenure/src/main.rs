@@ -5,6 +5,7 @@ mod client;
 mod demo;
 mod output;
 mod server;
+mod spelling;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

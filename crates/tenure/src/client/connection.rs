@@ -76,6 +76,11 @@ impl Connection {
         Ok(Self { client, server, token })
     }
 
+    /// Where the server is.
+    pub fn server(&self) -> &str {
+        &self.server
+    }
+
     /// A request with the token.
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let request = self.client.request(method, format!("{}{path}", self.server));

@@ -2,6 +2,7 @@
 
 pub mod answers;
 pub mod apply;
+pub mod describe;
 pub mod import;
 mod mapping;
 pub mod objects;

@@ -1,4 +1,4 @@
-//! `tenure get`, `describe`, `delete` and `export`: objects as they stand in the master data.
+//! `tenure get`, `delete` and `export`: objects as they stand in the master data.
 
 use std::io::Write;
 
@@ -28,7 +28,7 @@ pub fn kind_of(word: &str) -> Result<Kind, Failure> {
     })
 }
 
-fn path_of(kind: Kind, id: &str) -> String {
+pub(super) fn path_of(kind: Kind, id: &str) -> String {
     format!("/v1/{}/{id}", kind.plural())
 }
 
@@ -41,7 +41,7 @@ pub async fn get(at: &Connection, output: Output, kind: &str, id: &str) -> Resul
     output.text_or(&object, || as_yaml(&object))
 }
 
-fn as_yaml(object: &Value) -> String {
+pub(super) fn as_yaml(object: &Value) -> String {
     let json = object.to_string();
     wire::manifest::json_to_yaml(&json).unwrap_or(json)
 }
@@ -105,7 +105,7 @@ fn cell(item: &Value, path: &str) -> String {
 }
 
 /// Visits every object of a kind, page by page, until `visit` has enough.
-async fn each(at: &Connection, kind: Kind, mut visit: impl FnMut(Value) -> bool) -> Result<(), Failure> {
+pub(super) async fn each(at: &Connection, kind: Kind, mut visit: impl FnMut(Value) -> bool) -> Result<(), Failure> {
     let mut cursor: Option<String> = None;
     loop {
         let mut query = vec![("limit", PAGE.to_string())];
@@ -144,25 +144,6 @@ pub async fn export(at: &Connection, kind: &str) -> Result<(), Failure> {
         }
         _ => Ok(()),
     }
-}
-
-/// Prints an object with what surrounds it.
-///
-/// # Errors
-/// [`Failure`] when there is none.
-pub async fn describe(at: &Connection, output: Output, kind: &str, id: &str) -> Result<(), Failure> {
-    let kind = kind_of(kind)?;
-    let mut whole = serde_json::Map::new();
-    whole.insert("object".to_owned(), at.get::<Value>(&path_of(kind, id)).await?);
-    let around: &[&str] = match kind {
-        Kind::Instance => &["ownership", "history"],
-        _ => &["standing"],
-    };
-    for part in around {
-        whole.insert((*part).to_owned(), at.get::<Value>(&format!("{}/{part}", path_of(kind, id))).await?);
-    }
-    let whole = Value::Object(whole);
-    output.text_or(&whole, || as_yaml(&whole))
 }
 
 /// Deletes an object.

@@ -50,7 +50,7 @@ pub async fn run(at: &Connection, output: Output, command: PlanCommand) -> Resul
         PlanCommand::Abort { id } => tell(at, output, &id, "abort", None).await,
         PlanCommand::Undo { id } => {
             let plan: Plan = at.ask(at.request(Method::POST, &format!("/v1/plans/{id}/undo"))).await?;
-            print_made(output, &plan)
+            print_made(at, output, &plan)
         }
     }
 }
@@ -62,11 +62,13 @@ fn asked(kind: &str) -> PlanRequest {
 
 async fn create(at: &Connection, output: Output, request: PlanRequest) -> Result<(), Failure> {
     let plan: Plan = at.ask(at.request(Method::POST, "/v1/plans").json(&request)).await?;
-    print_made(output, &plan)
+    print_made(at, output, &plan)
 }
 
-fn print_made(output: Output, plan: &Plan) -> Result<(), Failure> {
-    output.text_or(plan, || format!("{}\n\napply it with: tenure plan apply {} --rate {}/s", preview(plan), plan.id, plan.rate_per_s))
+fn print_made(at: &Connection, output: Output, plan: &Plan) -> Result<(), Failure> {
+    let call = crate::spelling::call(at.server());
+    let line = || format!("apply it with: {call} plan apply {} --rate {}/s", plan.id, plan.rate_per_s);
+    output.text_or(plan, || format!("{}\n\n{}", preview(plan), line()))
 }
 
 async fn list(at: &Connection, output: Output) -> Result<(), Failure> {

@@ -23,13 +23,10 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tempfile::TempDir;
 
 use crate::client::{Connection, Failure};
-use crate::server;
+use crate::{server, spelling};
 
 /// Lost health repairs after so long here, so that a repair is seen before the visitor has left.
 const REPAIR_AFTER: Duration = Duration::from_secs(10);
-
-/// The port at which the client looks when nothing is said.
-const PORT_DEFAULT: u16 = 7400;
 
 /// Runs the demo until it is told to stop.
 ///
@@ -64,13 +61,9 @@ async fn show(running: &Running, place: &Place, instances: u32) -> Result<(), Fa
     // A note that cannot be made costs the visitor a flag, not the demo.
     let note = server::leave_note(running, data);
     server::announce(running);
-    let mut call = tour::program();
-    if address.port() != PORT_DEFAULT {
-        call += &format!(" --server {url}");
-    }
-    print(&tour::text(&call, data, &tour::cast(&running.parts().view), place.is_kept()));
+    print(&tour::text(&spelling::call(&url), data, &tour::cast(&running.parts().view), place.is_kept()));
     if let Err(error) = &note {
-        print(&format!("Commands need TENURE_DATA={} to find the token: {error}\n", tour::quote(&data.display().to_string())));
+        print(&format!("Commands need TENURE_DATA={} to find the token: {error}\n", spelling::quote(&data.display().to_string())));
     }
     reporters::report(&at, &manifests, setup::SEED, incarnation()).await;
     Ok(())

@@ -3,7 +3,7 @@
 //! Every id is looked up in the fleet as it stands, and every command is spelt so that it runs as it is printed:
 //! from the same directory, without a token, whether or not the program is on the search path.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use control::view::View;
 use domain::orchestration::Holder;
@@ -11,6 +11,7 @@ use domain::orchestration::Holder;
 use super::fleet::{DARK, DRAINED, DRAINING, FRESH};
 use super::setup::SCALE_OUT_FILE;
 use super::weather::DARK_AFTER_S;
+use crate::spelling::quote;
 
 /// The instances that the tour names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,32 +40,6 @@ pub fn cast(view: &View) -> Cast {
         }
     });
     Cast { explained, repaired, instances: view.len() }
-}
-
-/// How the program is called from the directory in which the demo runs.
-pub fn program() -> String {
-    let own = std::env::current_exe().ok().and_then(|path| path.canonicalize().ok());
-    let Some(own) = own else { return "tenure".to_owned() };
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let is_on_path = std::env::split_paths(&path).any(|it| it.join("tenure").canonicalize().is_ok_and(|found| found == own));
-    let here = std::env::current_dir().ok().and_then(|path| path.canonicalize().ok());
-    spell(&own, is_on_path, here)
-}
-
-fn spell(own: &Path, is_on_path: bool, here: Option<PathBuf>) -> String {
-    if is_on_path {
-        return "tenure".to_owned();
-    }
-    match here.and_then(|here| own.strip_prefix(here).ok().map(Path::to_owned)) {
-        Some(relative) => quote(&format!("./{}", relative.display())),
-        None => quote(&own.display().to_string()),
-    }
-}
-
-/// A word as a shell reads it.
-pub fn quote(word: &str) -> String {
-    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "/._-+:=@%".contains(letter);
-    if word.chars().all(is_plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
 }
 
 /// The tour. `call` is the program with what it needs to find the server.
@@ -104,25 +79,4 @@ and a repaired one some seconds later: this demo repairs lost health after 10 s,
     }
     let end = if is_kept { "keeps its data" } else { "removes its data" };
     text + &format!("\nCtrl-C ends the demo and {end}; they lie in {}.\n", data.display())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_program_is_called_as_it_can_be_found() {
-        let own = Path::new("/home/ann/tenure/target/release/tenure");
-        let here = |path: &str| Some(PathBuf::from(path));
-        assert_eq!(spell(own, true, here("/home/ann/tenure")), "tenure");
-        assert_eq!(spell(own, false, here("/home/ann/tenure")), "./target/release/tenure");
-        assert_eq!(spell(own, false, here("/srv")), "/home/ann/tenure/target/release/tenure");
-        assert_eq!(spell(Path::new("/a b/tenure"), false, None), "'/a b/tenure'");
-    }
-
-    #[test]
-    fn a_word_survives_the_shell() {
-        assert_eq!(quote("plain/word-1.yaml"), "plain/word-1.yaml");
-        assert_eq!(quote("it's"), r"'it'\''s'");
-    }
 }

@@ -42,6 +42,8 @@ pub struct Server {
     lines: mpsc::Receiver<String>,
     /// All that was printed before and with the ready line.
     pub printed: Vec<String>,
+    /// The token of commands, where none is found beside the server.
+    pub given: Option<String>,
 }
 
 /// A place for servers: one home directory, in which their data directories lie.
@@ -90,7 +92,7 @@ impl Server {
         let mut child = program(home).args(arguments).stdout(Stdio::piped()).stderr(errors).spawn().unwrap();
         let lines = read_lines(child.stdout.take().unwrap());
         let mut server =
-            Self { child, url: String::new(), home: home.to_owned(), log, lines, printed: Vec::new() };
+            Self { child, url: String::new(), home: home.to_owned(), log, lines, printed: Vec::new(), given: None };
         let deadline = Instant::now() + READY_MAX;
         loop {
             match server.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
@@ -114,10 +116,6 @@ impl Server {
 
     pub fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
-    }
-
-    pub fn process(&self) -> u32 {
-        self.child.id()
     }
 
     pub fn signal(&self, signal: Signal) {
@@ -150,6 +148,7 @@ impl Server {
     pub fn run_fed(&self, arguments: &[&str], input: Option<&str>) -> Ran {
         let mut command = program(&self.home);
         command.env("TENURE_SERVER", &self.url).args(arguments);
+        command.envs(self.given.iter().map(|token| ("TENURE_TOKEN", token)));
         Ran::of(&mut command, input)
     }
 

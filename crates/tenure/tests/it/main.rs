@@ -5,6 +5,7 @@
 
 mod access;
 mod answers;
+mod caller;
 mod crash;
 mod database_away;
 mod demo;

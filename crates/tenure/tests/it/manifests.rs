@@ -99,13 +99,13 @@ fn objects_are_shown_as_table_as_manifest_and_with_what_surrounds_them() {
     let ground = Ground::new();
     let server = serve(&ground, 3);
     says(&server.ok(&["get", "groups"]), &["ID", "REGION", "eu-a", "us-b"]);
-    let manifest = server.ok(&["get", "template", "sharded"]).replace("AccessTemplate", "AccessTemplate");
-    says(&manifest, &["sharded"]);
+    let manifest = server.ok(&["get", "template", "sharded"]);
+    says(&manifest, &["kind: AccessTemplate", "id: sharded"]);
     let node = server.ok(&["get", "node", "eu-a-1", "-o", "yaml"]);
     says(&node, &["id: eu-a-1", "192.0.2.1"]);
     assert!(server.run_fed(&["apply", "-f", "-"], Some(&node)).ok().contains("1 unchanged"));
     says(&server.ok(&["describe", "instance", "svc-1"]), &["svc-1", "ownership", "group", "history", "decision"]);
-    says(&server.ok(&["describe", "group", "eu-a"]), &["eu-a"]);
+    says(&server.ok(&["describe", "group", "eu-a"]), &["eu-a", "named_by", "eu-a-1", "sharded"]);
     let limited = server.json(&["get", "nodes", "--limit", "2"]);
     assert_eq!(limited.as_array().unwrap().len(), 2);
     let ran = server.run(&["get", "noodles"]);
