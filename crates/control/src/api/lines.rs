@@ -173,8 +173,11 @@ mod tests {
         format!("{{\"id\":\"{id}\",\"product\":\"basic\"}}\n")
     }
 
-    /// What comes out of a text that goes in in pieces of a size: ids and lines of each chunk, and refused lines.
-    fn cut(text: &[u8], piece: usize) -> (Vec<Vec<(String, u64)>>, Vec<(u64, String)>) {
+    /// Ids and lines of each chunk, and lines and codes of what was refused.
+    type Cut = (Vec<Vec<(String, u64)>>, Vec<(u64, String)>);
+
+    /// What comes out of a text that goes in in pieces of a size.
+    fn cut(text: &[u8], piece: usize) -> Cut {
         let (mut chunks, mut refused) = (Vec::new(), Vec::new());
         let mut cutter = LineCutter::new(
             |chunk: Chunk| {

@@ -110,6 +110,11 @@ impl Metrics {
         self.import_rows.with_label_values(&["refused"]).inc_by(refused);
     }
 
+    pub(super) fn note_task(&self, name: &str, runs: u64, backlog: u64) {
+        self.task_runs.with_label_values(&[name]).set(runs as f64);
+        self.task_backlog.with_label_values(&[name]).set(backlog as f64);
+    }
+
     pub(super) fn enter(&self) {
         self.in_flight.inc();
     }
@@ -124,8 +129,7 @@ impl Metrics {
         self.instances.set(parts.view.len() as f64);
         self.is_leading.set(f64::from(u8::from(parts.leadership.is_leading())));
         for row in parts.tasks.rows() {
-            self.task_runs.with_label_values(&[row.name]).set(row.iteration as f64);
-            self.task_backlog.with_label_values(&[row.name]).set(row.backlog as f64);
+            self.note_task(row.name, row.iteration, row.backlog);
         }
         TextEncoder::new().encode_to_string(&self.registry.gather())
     }

@@ -85,7 +85,7 @@ fn still_referenced(change: &Change, found: &[ChangeFault]) -> Option<Refusal> {
     let gone: BTreeSet<(Kind, &str)> = change.deletions.iter().map(|it| (it.kind, it.id.as_str())).collect();
     let refers = |fault: &ChangeFault| match fault {
         ChangeFault::MissingReference { kind, id, field, to_kind, to } if gone.contains(&(*to_kind, to.as_str())) => {
-            Some(((*to_kind, to.clone()), NeededBy { kind: kind.name(), id: id.clone(), field: *field }))
+            Some(((*to_kind, to.clone()), NeededBy { kind: kind.name(), id: id.clone(), field }))
         }
         _ => None,
     };

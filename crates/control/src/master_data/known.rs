@@ -42,10 +42,8 @@ impl Known {
             let fault = Fault::new(FaultCode::MissingReference, format!("there is no Product {product:?}"));
             faults.push(fault.of(Kind::Instance, id).in_field("product").suggesting(did_you_mean(product, known)));
         }
-        if let Some(demanded) = &instance.jurisdiction {
-            if !self.jurisdictions.contains(demanded) {
-                faults.push(self.no_jurisdiction(demanded).of(Kind::Instance, id).in_field("jurisdiction"));
-            }
+        if let Some(demanded) = instance.jurisdiction.as_ref().filter(|it| !self.jurisdictions.contains(*it)) {
+            faults.push(self.no_jurisdiction(demanded).of(Kind::Instance, id).in_field("jurisdiction"));
         }
         faults
     }
