@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::choose::{Choice, Kept, choose, member_verdict};
 use super::frame::Frame;
 use super::ramp::{self, Phase};
+use super::series::Series;
 use super::state::State;
 use crate::ids::{InstanceId, Jurisdiction};
 use crate::reason::Reason;
@@ -92,17 +93,18 @@ pub struct ReplayError {
 /// Takes one decision and counts it.
 pub fn decide(frame: &Frame, state: &mut State, request: &Request) -> Outcome {
     settle(frame, state, request);
-    let outcome = outcome_of(frame, state, request);
+    let outcome = outcome_of(frame, request, || choose(frame, state, request));
     record(frame, state, request, outcome);
     outcome
 }
 
 /// Takes the decisions of a batch in order.
 pub fn decide_all(frame: &Frame, state: &mut State, requests: Vec<Request>) -> Vec<Decided> {
+    let mut series = Series::new(frame, state);
     requests
         .into_iter()
         .map(|request| {
-            let outcome = decide(frame, state, &request);
+            let outcome = series.decide(&request);
             Decided { request, outcome }
         })
         .collect()
@@ -135,22 +137,23 @@ pub fn verify(frame: &Frame, state: &mut State, decided: &[Decided]) -> Result<(
 }
 
 /// What a ramp looks like just before a decision: those that have caught up have left.
-fn settle(frame: &Frame, state: &mut State, request: &Request) {
+pub(super) fn settle(frame: &Frame, state: &mut State, request: &Request) {
     if let Some(template) = request.template {
         let at = template as usize;
         ramp::leave(frame, &frame.templates[at], &state.loads, &mut state.ramps[at]);
     }
 }
 
-fn outcome_of(frame: &Frame, state: &State, request: &Request) -> Outcome {
+/// What comes of a request; `choose` is called only where one group is to be chosen.
+pub(super) fn outcome_of(frame: &Frame, request: &Request, choose: impl FnOnce() -> Choice) -> Outcome {
     match request.ask {
         Ask::Release { why } => Outcome::Nobody { why },
         Ask::Recount => Outcome::Kept,
-        Ask::Allocate => match choose(frame, state, request) {
+        Ask::Allocate => match choose() {
             Choice::Group(group) => Outcome::Owned { group },
             Choice::None(why) => Outcome::Nobody { why },
         },
-        Ask::Repair => match choose(frame, state, request) {
+        Ask::Repair => match choose() {
             Choice::Group(group) if request.held.is_some_and(|held| held.group == group) => {
                 Outcome::Stays { why: Reason::KeptValid }
             }
@@ -180,7 +183,7 @@ pub(super) fn move_verdict(frame: &Frame, request: &Request, to: u32) -> Reason 
 }
 
 /// Counts an outcome. Allocations and repairs are arrivals for the ramp (I5); moves and recounts are not.
-fn record(frame: &Frame, state: &mut State, request: &Request, outcome: Outcome) {
+pub(super) fn record(frame: &Frame, state: &mut State, request: &Request, outcome: Outcome) {
     let target = match outcome {
         Outcome::Owned { group } => Some(group),
         Outcome::Kept => request.held.map(|held| held.group),

@@ -70,7 +70,7 @@ pub fn candidate_table(frame: &Frame, state: &State, request: &Request) -> Candi
     let template = &frame.templates[at as usize];
     let mut ramps = state.ramps[at as usize].clone();
     ramp::leave(frame, template, &state.loads, &mut ramps);
-    let contest = Contest::open(frame, template, &state.loads, &ramps, request);
+    let contest = Contest::open(frame, template, state.loads.as_slice(), &ramps, request);
     let ranked = Ranked::new(frame, template, &contest);
     let ruling = Ruling::of(frame, request, &contest, &ranked);
     let blank = |group: u32, ramp: Ramp| blank(frame, &contest, request, group, ramp);

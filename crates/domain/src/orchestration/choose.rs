@@ -29,12 +29,36 @@ pub fn choose(frame: &Frame, state: &State, request: &Request) -> Choice {
         return Choice::None(Reason::NotApplicable);
     };
     let template = &frame.templates[at as usize];
-    let contest = Contest::open(frame, template, &state.loads, &state.ramps[at as usize], request);
-    let lightest = match template.mode {
-        StickyMode::Shard => contest.lightest(0..template.members.len()),
-        StickyMode::Regional => contest.lightest_region().and_then(|region| contest.lightest(region.members)),
+    Contest::open(frame, template, state.loads.as_slice(), &state.ramps[at as usize], request).choice()
+}
+
+/// Why no group can take a request, whatever the counters; `None` when one can. Far cheaper than to choose.
+pub fn find_refusal(frame: &Frame, request: &Request) -> Option<Reason> {
+    let Some(at) = request.template else {
+        return Some(Reason::NotApplicable);
     };
-    lightest.map_or_else(|| Choice::None(refusal(frame, template, request)), |it| Choice::Group(it.position))
+    let template = &frame.templates[at as usize];
+    let is_open = template.members.iter().any(|member| member_verdict(frame, *member, request) == Reason::Ok);
+    (!is_open).then(|| refusal(frame, template, request))
+}
+
+/// The counters that a contest reads.
+pub(super) trait Loads {
+    /// The sum of the counted weights of a group.
+    fn weight_of(&self, group: u32) -> u64;
+
+    /// How many instances of a product a group has.
+    fn owners_of(&self, group: u32, product: u32) -> u64;
+}
+
+impl Loads for [GroupLoad] {
+    fn weight_of(&self, group: u32) -> u64 {
+        self[group as usize].weight
+    }
+
+    fn owners_of(&self, group: u32, product: u32) -> u64 {
+        self[group as usize].owners_of(product)
+    }
 }
 
 /// What a group, or a region, is compared by. Lower is better.
@@ -79,15 +103,21 @@ pub(super) enum Kept {
 
 impl Kept {
     pub(super) fn of(frame: &Frame, template: &FrameTemplate, request: &Request) -> Self {
+        Self::among(frame, template, request, |at| member_verdict(frame, template.members[at], request))
+    }
+
+    /// The same where the verdict on each member is known.
+    fn among(frame: &Frame, template: &FrameTemplate, request: &Request, verdict: impl Fn(usize) -> Reason) -> Self {
         let (Ask::Repair, Some(held)) = (request.ask, request.held) else {
             return Self::Nobody;
         };
         let region = frame.group(held.group).region;
-        let is_open = |member: &&Member| member_verdict(frame, **member, request) == Reason::Ok;
-        let mut open = template.members.iter().filter(is_open);
-        if open.clone().any(|member| member.group == held.group) {
+        let members = || template.members.iter().enumerate();
+        let mut open = members().filter(|(at, _)| verdict(*at) == Reason::Ok).map(|(_, member)| member.group);
+        let is_owner_open = members().any(|(at, it)| it.group == held.group && verdict(at) == Reason::Ok);
+        if is_owner_open {
             Self::Owner(held.group)
-        } else if template.mode == StickyMode::Regional && open.any(|it| frame.group(it.group).region == region) {
+        } else if template.mode == StickyMode::Regional && open.any(|it| frame.group(it).region == region) {
             Self::Region(region)
         } else {
             Self::Nobody
@@ -118,28 +148,43 @@ pub(super) enum Seat {
 }
 
 /// One request before the members of its boundary.
-pub(super) struct Contest<'a> {
+pub(super) struct Contest<'a, L: Loads + ?Sized = [GroupLoad]> {
     frame: &'a Frame,
     template: &'a FrameTemplate,
-    loads: &'a [GroupLoad],
+    loads: &'a L,
     ramps: &'a [Ramp],
     request: &'a Request,
+    /// What [`member_verdict`] says of each member, where somebody has asked before.
+    verdicts: Option<&'a [Reason]>,
     pub(super) kept: Kept,
     /// Over the candidates; absent where no cap binds, because none ramps or because every one would be capped.
     cap_base: Option<u128>,
 }
 
-impl<'a> Contest<'a> {
+impl<'a, L: Loads + ?Sized> Contest<'a, L> {
     /// Seats the members. `ramps` are those of the template.
     pub(super) fn open(
         frame: &'a Frame,
         template: &'a FrameTemplate,
-        loads: &'a [GroupLoad],
+        loads: &'a L,
         ramps: &'a [Ramp],
         request: &'a Request,
     ) -> Self {
-        let kept = Kept::of(frame, template, request);
-        let mut contest = Self { frame, template, loads, ramps, request, kept, cap_base: None };
+        Self::open_with(frame, template, loads, ramps, request, None)
+    }
+
+    /// The same where the verdicts of the members are known.
+    pub(super) fn open_with(
+        frame: &'a Frame,
+        template: &'a FrameTemplate,
+        loads: &'a L,
+        ramps: &'a [Ramp],
+        request: &'a Request,
+        verdicts: Option<&'a [Reason]>,
+    ) -> Self {
+        let kept = Kept::Nobody;
+        let mut contest = Self { frame, template, loads, ramps, request, verdicts, kept, cap_base: None };
+        contest.kept = Kept::among(frame, template, request, |at| contest.verdict(at));
         if ramps.iter().any(|ramp| ramp.phase == Phase::Ramping) {
             let capacity = |it: Preference| u128::from(it.capacity);
             contest.cap_base = Some(contest.competing(0..ramps.len()).map(capacity).sum());
@@ -150,10 +195,27 @@ impl<'a> Contest<'a> {
         contest
     }
 
+    /// The group that takes the request.
+    pub(super) fn choice(&self) -> Choice {
+        let lightest = match self.template.mode {
+            StickyMode::Shard => self.lightest(0..self.template.members.len()),
+            StickyMode::Regional => self.lightest_region().and_then(|region| self.lightest(region.members)),
+        };
+        let none = || Choice::None(refusal(self.frame, self.template, self.request));
+        lightest.map_or_else(none, |it| Choice::Group(it.position))
+    }
+
+    fn verdict(&self, at: usize) -> Reason {
+        match self.verdicts {
+            Some(known) => known[at],
+            None => member_verdict(self.frame, self.template.members[at], self.request),
+        }
+    }
+
     /// What a member is to the request.
     pub(super) fn seat(&self, at: usize) -> Seat {
         let member = self.template.members[at];
-        match member_verdict(self.frame, member, self.request) {
+        match self.verdict(at) {
             Reason::Ok if !self.kept.admits(self.frame, member.group) => Seat::Aside,
             Reason::Ok if self.is_capped(at, member) => Seat::Capped,
             Reason::Ok => Seat::Competes,
@@ -168,7 +230,7 @@ impl<'a> Contest<'a> {
 
     /// The sum of the counted weights of a group.
     pub(super) fn active_weight(&self, group: u32) -> u64 {
-        self.loads[group as usize].weight
+        self.loads.weight_of(group)
     }
 
     /// What a group is compared by.
@@ -182,7 +244,7 @@ impl<'a> Contest<'a> {
 
     /// How many instances of the product of the request a group has.
     pub(super) fn same_product(&self, group: u32) -> u64 {
-        self.loads[group as usize].owners_of(self.request.product)
+        self.loads.owners_of(group, self.request.product)
     }
 
     /// The groups that compete among some members.

@@ -11,12 +11,12 @@ use super::change::{Change, ChangeFault, changed, revert};
 use super::class::{Census, ClassKey, Representative};
 use super::delivery::{Delivery, Difference, NodeNumbers, Side, compare, compare_for, deliver};
 use super::draft::{Draft, Impact, Planner, ProductImpact};
-use super::repair::{Pending, find_refusal};
+use super::repair::{Pending, refusal_of};
 use super::request::{carry_over, leaving_of};
 use super::steps::{Steps, plan_steps};
 use crate::ids::{GroupId, InstanceId, ProductId};
 use crate::master_data::{InstanceStatus, Location, OnBroken};
-use crate::orchestration::{Ask, Frame, Outcome, State, Subject, Topology, Validity, decide, validate};
+use crate::orchestration::{Ask, Frame, Outcome, Series, State, Subject, Topology, Validity, validate};
 use crate::reason::Reason;
 
 /// What the change does to the owners of a class.
@@ -153,7 +153,7 @@ impl<'a> TopologyPlanner<'a> {
 
     /// Whoever had a candidate without the change is the allocator's work anyway.
     fn ask_again(&self, class: usize, ask: Ask) -> Fate {
-        match find_refusal(self.frame, self.state, &self.census, class) {
+        match refusal_of(self.frame, &self.census, class) {
             None => Fate::Stays,
             Some(_) => Fate::Asks(ask),
         }
@@ -195,20 +195,22 @@ impl<'a> TopologyPlanner<'a> {
     /// Moves whom the change breaks. Returns the state in the middle, after the moves. Whoever finds no target there
     /// is asked for again at the end, as the allocator will, unless the template holds.
     fn move_broken(&mut self, before: &State, draft: &mut Draft) -> State {
-        let mut state = before.carry_over(self.frame, &self.middle_frame);
-        let mut ends = Ends::default();
+        let frame = self.middle_frame.clone();
+        let mut state = before.carry_over(self.frame, &frame);
+        let mut series = Series::new(&frame, &mut state);
+        let mut ends = Ends::new();
         let mut breaking = std::mem::take(&mut self.breaking);
         breaking.sort_unstable_by(|a, b| a.pending.request.instance.cmp(&b.pending.request.instance));
         for it in breaking {
-            let outcome = decide(&self.middle_frame, &mut state, &it.pending.request);
+            let outcome = series.decide(&it.pending.request);
             let Outcome::Owned { group } = outcome else {
                 self.leave_broken(it, outcome, &mut ends, draft);
                 continue;
             };
-            let to = self.middle_frame.group(group).id.clone();
+            let to = frame.group(group).id.clone();
             let product = self.census.classes[it.class].product;
             self.impact.entry(product).or_default().ownership_changed += 1;
-            self.count_new_end(&mut ends, it.class, Some(to.clone()), &it.pending.request.instance, it.delivering);
+            self.count_new_end(&mut ends, it.class, Some((group, &to)), &it.pending.request.instance, it.delivering);
             draft.push(it.pending, to);
         }
         state
@@ -234,13 +236,14 @@ impl<'a> TopologyPlanner<'a> {
 
     /// Asks for whom the change gives a candidate, as the allocator will.
     fn ask_allocator(&mut self, mut state: State, draft: &mut Draft) -> (State, Impact) {
-        let (mut impact, mut ends) = (Impact::default(), Ends::default());
+        let (mut impact, mut ends, frame) = (Impact::default(), Ends::new(), self.new_frame.clone());
+        let mut series = Series::new(&frame, &mut state);
         let mut asking = std::mem::take(&mut self.asking);
         asking.sort_unstable_by(|a, b| a.pending.request.instance.cmp(&b.pending.request.instance));
         for it in asking {
             let request = &it.pending.request;
-            let target = match decide(&self.new_frame, &mut state, request) {
-                Outcome::Owned { group } => Some(self.new_frame.group(group).id.clone()),
+            let target = match series.decide(request) {
+                Outcome::Owned { group } => Some((group, &frame.group(group).id)),
                 Outcome::Nobody { why } | Outcome::Stays { why } => {
                     draft.block(why);
                     None
@@ -264,7 +267,7 @@ impl<'a> TopologyPlanner<'a> {
         &mut self,
         ends: &mut Ends,
         class: usize,
-        target: Option<GroupId>,
+        target: Option<(u32, &GroupId)>,
         instance: &InstanceId,
         delivering: Option<Option<Location>>,
     ) {
@@ -272,9 +275,9 @@ impl<'a> TopologyPlanner<'a> {
         let (old, new) = (Side::old(self.old), Side::new(&self.new, &self.numbers));
         let fate = &self.fates[class];
         let key = self.census.key_of(class);
-        let end = match &target {
+        let end = match target {
             None => &(fate.after.clone(), fate.difference),
-            Some(group) => ends.memo.entry((class, group.clone())).or_insert_with(|| {
+            Some((at, group)) => ends.entry((class, at)).or_insert_with(|| {
                 let after = deliver(new, &Representative::of(ClassKey { group: Some(group.clone()), ..key.clone() }));
                 let difference = compare((old, &fate.before), (new, &after));
                 (after, difference)
@@ -300,11 +303,8 @@ impl<'a> TopologyPlanner<'a> {
     }
 }
 
-/// What classes are delivered with the owner that they come to.
-#[derive(Default)]
-struct Ends {
-    memo: BTreeMap<(usize, GroupId), (Delivery, Difference)>,
-}
+/// What classes are delivered with the owner that they come to, by class and position of the owner.
+type Ends = BTreeMap<(usize, u32), (Delivery, Difference)>;
 
 impl Planner for TopologyPlanner<'_> {
     fn see(&mut self, subject: &Subject<'_>) {

@@ -12,7 +12,7 @@ use super::request::leaving_of;
 use super::steps::{Expectation, Steps};
 use crate::ids::GroupId;
 use crate::master_data::{GroupState, Object, ResourceGroup};
-use crate::orchestration::{Ask, Frame, State, Subject, Topology, Validity, validate};
+use crate::orchestration::{Ask, Frame, Series, State, Subject, Topology, Validity, validate};
 
 /// Works out the plan that empties a group.
 pub struct DrainPlanner<'a> {
@@ -80,8 +80,9 @@ impl Planner for DrainPlanner<'_> {
         let all: u64 = self.census.classes.iter().map(|class| class.instances).sum();
         draft.summary.stay = all - self.pending.len() as u64;
         self.pending.sort_unstable_by(|a, b| a.request.instance.cmp(&b.request.instance));
+        let mut series = Series::new(&self.drained, &mut state);
         for it in self.pending {
-            it.decide(&self.drained, &mut state, &mut draft);
+            it.decide(&self.drained, &mut series, &mut draft);
         }
         draft.after_ppm = max_over_mean_ppm(&self.drained, &state);
         draft.sum_up_groups();

@@ -10,7 +10,7 @@ use super::world::*;
 use super::*;
 use crate::ids::{AccessTemplateId, GroupId, InstanceId, NodeId};
 use crate::master_data::{InstanceStatus, Mode, Object};
-use crate::orchestration::{Ask, Choice, Parts, Topology, Validity, choose, validate, wanted};
+use crate::orchestration::{Ask, Choice, Parts, Series, Topology, Validity, choose, decide, validate, wanted};
 use crate::reason::Reason;
 use crate::resolution::{Status, resolve};
 
@@ -108,6 +108,36 @@ fn rebalance(world: &World, to_ppm: u64) -> Draft {
 }
 
 proptest! {
+    /// I1, I8: decisions in a row come out as decisions one by one do, ramps and all.
+    #[test]
+    fn a_series_decides_as_single_decisions_do(
+        (parts, other) in some_pair(),
+        instances in some_instances(),
+        asks in prop::collection::vec((0u8..5, 0u32..6, any::<bool>()), 60),
+    ) {
+        let mut world = filled(parts, instances);
+        world.set_topology(Topology::build(other).unwrap(), &BTreeSet::new());
+        for ramp in world.state.ramps.iter_mut().flatten().zip(&asks).filter(|(_, ask)| ask.2).map(|it| it.0) {
+            ramp.phase = crate::orchestration::Phase::Ramping;
+        }
+        let requests = || world.subjects().zip(&asks).filter_map(|(subject, (kind, to, _))| {
+            let ask = match kind {
+                0 => Ask::Allocate,
+                1 => Ask::Move { to: *to },
+                2 => Ask::Recount,
+                3 => Ask::Release { why: Reason::InstanceTerminated },
+                _ => Ask::Repair,
+            };
+            find_request(&world.frame, &subject, ask)
+        });
+        let (mut one, mut other) = (world.state.clone(), world.state.clone());
+        let mut series = Series::new(&world.frame, &mut other);
+        for request in requests() {
+            prop_assert_eq!(series.decide(&request), decide(&world.frame, &mut one, &request));
+        }
+        prop_assert_eq!(&one, series.state());
+    }
+
     /// I8: after a fill there is nothing to repair.
     #[test]
     fn after_a_fill_repair_proposes_nothing(parts in some_parts(), instances in some_instances()) {

@@ -11,7 +11,7 @@ use super::draft::{Draft, Planner};
 use super::repair::Pending;
 use crate::ids::{GroupId, InstanceId};
 use crate::master_data::InstanceStatus;
-use crate::orchestration::{Ask, Frame, State, Subject, Topology, Validity, validate};
+use crate::orchestration::{Ask, Frame, Series, State, Subject, Topology, Validity, validate};
 use crate::reason::Reason;
 
 /// A list of moves cannot be planned.
@@ -89,8 +89,9 @@ impl Planner for MovePlanner<'_> {
         draft.block_many(Reason::InstanceTerminated, self.terminated);
         draft.blocked.retain(|_, count| *count > 0);
         self.pending.sort_unstable_by_key(|(index, _)| *index);
+        let mut series = Series::new(self.frame, &mut state);
         for (_, it) in self.pending {
-            it.decide(self.frame, &mut state, &mut draft);
+            it.decide(self.frame, &mut series, &mut draft);
         }
         draft.after_ppm = max_over_mean_ppm(self.frame, &state);
         draft.sum_up_groups();

@@ -10,7 +10,7 @@ use super::draft::{Draft, Move, Planner};
 use super::request::find_request;
 use crate::ids::{Generation, GroupId};
 use crate::orchestration::{
-    Ask, Choice, Frame, Outcome, Ownership, Request, State, Subject, Topology, Validity, choose, decide, validate,
+    Ask, Frame, Outcome, Ownership, Request, Series, State, Subject, Topology, Validity, find_refusal, validate,
 };
 use crate::reason::Reason;
 
@@ -36,8 +36,8 @@ impl Pending {
     }
 
     /// Decides, and writes the outcome into the draft.
-    pub(super) fn decide(self, frame: &Frame, state: &mut State, draft: &mut Draft) {
-        match decide(frame, state, &self.request) {
+    pub(super) fn decide(self, frame: &Frame, series: &mut Series<'_>, draft: &mut Draft) {
+        match series.decide(&self.request) {
             Outcome::Owned { group } => draft.push(self, frame.group(group).id.clone()),
             Outcome::Stays { why: Reason::KeptValid | Reason::AlreadyThere } | Outcome::Kept | Outcome::Void => {
                 draft.summary.stay += 1;
@@ -113,15 +113,16 @@ impl Planner for RepairPlanner<'_> {
             match fate {
                 Fate::Stays => draft.summary.stay += class.instances,
                 Fate::Broken => {}
-                Fate::Unowned => match find_refusal(self.frame, &state, &self.census, at) {
+                Fate::Unowned => match refusal_of(self.frame, &self.census, at) {
                     Some(why) => draft.block_many(why, class.instances),
                     None => draft.summary.stay += class.instances,
                 },
             }
         }
         self.pending.sort_unstable_by(|a, b| a.request.instance.cmp(&b.request.instance));
+        let mut series = Series::new(self.frame, &mut state);
         for it in self.pending {
-            it.decide(self.frame, &mut state, &mut draft);
+            it.decide(self.frame, &mut series, &mut draft);
         }
         draft.after_ppm = max_over_mean_ppm(self.frame, &state);
         draft.sum_up_groups();
@@ -130,11 +131,7 @@ impl Planner for RepairPlanner<'_> {
 }
 
 /// Why an instance of the class finds no candidate; `None` when it finds one.
-pub(super) fn find_refusal(frame: &Frame, state: &State, census: &Census<'_>, class: usize) -> Option<Reason> {
+pub(super) fn refusal_of(frame: &Frame, census: &Census<'_>, class: usize) -> Option<Reason> {
     let representative = census.representative(class);
-    let request = find_request(frame, &representative.subject(), Ask::Allocate)?;
-    match choose(frame, state, &request) {
-        Choice::Group(_) => None,
-        Choice::None(why) => Some(why),
-    }
+    find_refusal(frame, &find_request(frame, &representative.subject(), Ask::Allocate)?)
 }
