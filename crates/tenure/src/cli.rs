@@ -103,7 +103,7 @@ enum Command {
         allow_disruption: bool,
     },
     /// Read objects from CSV or NDJSON, streamed
-    #[command(after_help = "A mapping is field=column, field=slug(column) to make an id of any text, or field='text' for the same value in each row.\n\nExamples:\n  tenure import instances customers.csv --map id=account --map product='basic'\n  tenure import nodes servers.csv --map 'id=slug(hostname)' --map location.latitude=lat --map groups='pool'")]
+    #[command(after_help = "A mapping is field=column, field=slug(column) to make an id of any text, field='text' for the same value in each row, or weight=count() for the number of rows that say the same group.\n\nExamples:\n  tenure import groups servers.csv --map 'id=slug(city)' --map 'region=slug(country)' --map 'weight=count()'\n  tenure import nodes servers.csv --map 'id=slug(hostname)' --map location.latitude=lat --map \"groups='pool'\"\n  tenure import instances customers.csv --map id=account --map \"product='basic'\"")]
     Import(ImportArgs),
     /// Write a kind as NDJSON that import takes back
     Export { kind: String },
@@ -159,7 +159,7 @@ pub struct ImportArgs {
     /// Found from the file's name unless told
     #[arg(long, value_enum)]
     pub format: Option<ImportFormat>,
-    /// field=column, field=slug(column) or field='text'
+    /// field=column, field=slug(column), field='text' or weight=count()
     #[arg(long = "map", value_name = "FIELD=COLUMN")]
     pub mappings: Vec<String>,
     /// Do not wait until each instance has its ownership

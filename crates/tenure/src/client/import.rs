@@ -18,7 +18,7 @@ use wire::apply::Applied;
 use wire::import::{Imported, RefusedRow};
 
 use super::apply::count;
-use super::mapping::Mapping;
+use super::mapping::{Mapping, is_weight_counted};
 use super::{Connection, Failure};
 use crate::cli::{ImportArgs, ImportFormat};
 use crate::output::Output;
@@ -242,6 +242,15 @@ fn refuse_if_any(imported: &Imported) -> Result<(), Failure> {
     }
 }
 
+/// An object as the rows of a file say it.
+struct Said {
+    /// Where it is said first.
+    line: u64,
+    /// How many rows say it.
+    rows: u64,
+    fields: Map<String, Value>,
+}
+
 async fn import_objects(
     at: &Connection,
     output: Output,
@@ -251,7 +260,7 @@ async fn import_objects(
     progress: &ProgressBar,
 ) -> Result<(), Failure> {
     let kind = rows.kind;
-    let mut objects: BTreeMap<String, (u64, Map<String, Value>)> = BTreeMap::new();
+    let mut objects: BTreeMap<String, Said> = BTreeMap::new();
     let mut faults: Vec<String> = Vec::new();
     let path = args.file.display().to_string();
     rows.read(reader, |(line, row)| {
@@ -268,12 +277,14 @@ async fn import_objects(
             Ok(fields) if fields.is_empty() => {}
             Ok(fields) => {
                 let id = fields.get("id").and_then(Value::as_str).unwrap_or_default().to_owned();
-                match objects.get(&id) {
+                match objects.get_mut(&id) {
                     // The same thing said twice, as a country on each of its servers' rows, is one thing.
-                    Some((_, known)) if *known == fields => {}
-                    Some((first, _)) => faults.push(format!("{path}:{line}: {kind} {id:?} differs from line {first}")),
+                    Some(known) if known.fields == fields => known.rows += 1,
+                    Some(known) => {
+                        faults.push(format!("{path}:{line}: {kind} {id:?} differs from line {}", known.line));
+                    }
                     None => {
-                        objects.insert(id, (line, fields));
+                        objects.insert(id, Said { line, rows: 1, fields });
                     }
                 }
             }
@@ -286,7 +297,14 @@ async fn import_objects(
         faults.truncate(REFUSED_SHOWN);
         return Err(Failure::new(format!("nothing was written\n{}", faults.join("\n"))));
     }
-    let array = Value::Array(objects.into_values().map(|(_, fields)| Value::Object(fields)).collect());
+    let is_weight_counted = is_weight_counted(&args.mappings);
+    let object = |Said { rows, mut fields, .. }: Said| {
+        if is_weight_counted {
+            fields.insert("weight".to_owned(), rows.into());
+        }
+        Value::Object(fields)
+    };
+    let array = Value::Array(objects.into_values().map(object).collect());
     let query: &[(&str, &str)] = if args.allow_disruption { &[("allow_disruption", "true")] } else { &[] };
     let request = at.request(Method::POST, "/v1/apply").query(query).json(&array);
     let applied: Applied = at.ask(request).await?;

@@ -1,4 +1,4 @@
-//! The mapping of columns to fields: `field=column`, `field=slug(column)` or `field='text'`.
+//! The mapping of columns to fields: `field=column`, `field=slug(column)`, `field='text'` or `weight=count()`.
 //!
 //! Without mappings every column whose name is a field is taken as that field. With mappings, columns that bear a
 //! field's name and are not mapped are taken too, unless the mapping says `field=` for nothing.
@@ -14,6 +14,16 @@ use super::Failure;
 enum Source {
     Column { at: usize, is_slug: bool },
     Text(String),
+    /// The number of rows that say the same object, known when all are read.
+    Rows,
+}
+
+/// How a mapping says the number of rows.
+const ROWS: &str = "count()";
+
+/// Whether the weight of an object is the number of its rows, as a city's is the number of its servers.
+pub fn is_weight_counted(mappings: &[String]) -> bool {
+    mappings.iter().any(|it| it.split_once('=') == Some(("weight", ROWS)))
 }
 
 /// From the columns of a file to the fields of a kind.
@@ -38,6 +48,9 @@ impl Mapping {
             check_field(kind, field)?;
             if source.is_empty() {
                 unmapped.push(field.to_owned());
+            } else if source == ROWS {
+                check_counted(kind, text, field)?;
+                fields.push((field.to_owned(), Source::Rows));
             } else {
                 fields.push((field.to_owned(), source_of(text, source, header)?));
             }
@@ -63,13 +76,14 @@ impl Mapping {
         let cells: Vec<(&str, String)> = self
             .fields
             .iter()
-            .map(|(field, source)| {
+            .filter_map(|(field, source)| {
                 let text = match source {
+                    Source::Rows => return None,
                     Source::Text(text) => text.clone(),
                     Source::Column { at, is_slug: true } => slugs(row.get(*at).unwrap_or_default()),
                     Source::Column { at, is_slug: false } => row.get(*at).unwrap_or_default().trim().to_owned(),
                 };
-                (field.as_str(), text)
+                Some((field.as_str(), text))
             })
             .collect();
         let cells: Vec<(&str, &str)> = cells.iter().map(|(field, text)| (*field, text.as_str())).collect();
@@ -96,9 +110,17 @@ fn source_of(mapping: &str, source: &str, header: &[String]) -> Result<Source, F
         None => {
             let hint = manifest::did_you_mean(column, header.iter().map(String::as_str))
                 .map_or_else(|| format!("the file has {}", header.join(", ")), |it| format!("did you mean {it:?}?"));
-            Err(Failure::usage(format!("--map {mapping}: no column {column:?}; {hint}; the same text in each row is field='text'")))
+            Err(Failure::usage(format!("--map {mapping}: no column {column:?}; {hint}; the same text in each row is \"field='text'\" with both quotes")))
         }
     }
+}
+
+/// Only a weight is a number of rows, and an instance has one row.
+fn check_counted(kind: Kind, mapping: &str, field: &str) -> Result<(), Failure> {
+    if field == "weight" && kind != Kind::Instance {
+        return Ok(());
+    }
+    Err(Failure::usage(format!("--map {mapping}: {ROWS} is the number of rows of one object, for weight=count() of groups or nodes")))
 }
 
 fn check_field(kind: Kind, path: &str) -> Result<(), Failure> {

@@ -34,6 +34,18 @@ fn nodes_and_groups_come_from_an_inventory_too() {
 }
 
 #[test]
+fn regions_and_groups_come_from_the_same_file_as_their_servers() {
+    let ground = Ground::new();
+    let server = serve(&ground, 0);
+    ground.write("servers.csv", "host,city,code\na1,New York,XA\na2,New York,XA\na3,Paris,XB\n");
+    says(&server.ok(&["import", "regions", "servers.csv", "--map", "id=slug(code)", "--map", "jurisdiction=code"]), &["2 created"]);
+    let groups = ["import", "groups", "servers.csv", "--map", "id=slug(city)", "--map", "region=slug(code)", "--map", "weight=count()"];
+    says(&server.ok(&groups), &["2 created"]);
+    assert_eq!(server.json(&["get", "group", "new-york"])["weight"], 2);
+    assert_eq!(server.run(&["import", "groups", "servers.csv", "--map", "id=city", "--map", "region=count()"]).code, 2);
+}
+
+#[test]
 fn bad_rows_are_named_with_their_line_and_the_rest_lands() {
     let ground = Ground::new();
     let server = serve(&ground, 0);

@@ -4,6 +4,7 @@
 //! the JSON always has all of them.
 
 use super::body::{ExplainedCandidate, ExplainedCheck, ExplainedScore, ExplanationBody};
+use domain::reason::Reason;
 use domain::resolution::explain::prose::decimal;
 
 /// The ten best and the group that was asked for answer nearly every question, and fit a screen.
@@ -105,8 +106,12 @@ fn verdict(text: &mut String, body: &ExplanationBody) {
     );
     let (of_nodes, of_instance): (Vec<_>, Vec<_>) = verdict.checks.iter().partition(|check| check.node.is_some());
     let mut rows: Vec<Vec<String>> = of_instance.into_iter().map(check_row).collect();
-    let mut nodes = 0;
+    let (mut nodes, mut behind) = (0, 0);
     for checks in of_nodes.chunk_by(|a, b| a.node == b.node && a.group == b.group) {
+        if is_behind_the_limit(checks) {
+            behind += 1;
+            continue;
+        }
         nodes += 1;
         if nodes > NODES_IN_TEXT_MAX {
             continue;
@@ -118,11 +123,21 @@ fn verdict(text: &mut String, body: &ExplanationBody) {
         }
         rows.extend(failing.into_iter().map(|check| check_row(check)));
     }
+    if behind > 0 {
+        let limit = format!("{behind} more pass every other check [{}]", Reason::BeyondLimit);
+        rows.push(row(["behind", "node-within-limit", &limit]));
+    }
     let mut lines = aligned(&rows);
     if nodes > NODES_IN_TEXT_MAX {
         lines.push(format!("and {} nodes more", nodes - NODES_IN_TEXT_MAX));
     }
     section(text, &title, &lines);
+}
+
+/// Whether the limit alone keeps a node from being delivered. A group may have hundreds of those, and each is well.
+fn is_behind_the_limit(checks: &[&ExplainedCheck]) -> bool {
+    let mut failing = checks.iter().filter(|check| !check.pass);
+    failing.next().is_some_and(|check| check.reason == Reason::BeyondLimit.code()) && failing.next().is_none()
 }
 
 fn check_row(check: &ExplainedCheck) -> Vec<String> {
