@@ -27,6 +27,10 @@ pub const REPORT_BYTES_MAX: u64 = 8 * 1024 * 1024;
 /// Small bodies: a new token, a command.
 pub const COMMAND_BYTES_MAX: u64 = 64 * 1024;
 
+/// How long a client may be silent in the middle of a body: whoever feeds an import by hand is quicker, and whoever
+/// only holds the connection is not served for it.
+pub const STALL_MAX: Duration = Duration::from_secs(60);
+
 /// How long the rest of a refused body is read away.
 const LINGER: Duration = Duration::from_secs(5);
 
@@ -111,11 +115,6 @@ pub fn linger(body: Body) {
     }));
 }
 
-/// A body that ended before its time.
-pub fn broken_off() -> Problem {
-    Problem::bad_request("the body broke off before its end")
-}
-
 fn refuse_other_language(headers: &HeaderMap) -> Result<(), Failure> {
     const ACCEPTED: &str = "application/json";
     match media_type(headers) {
@@ -128,8 +127,7 @@ fn refuse_other_language(headers: &HeaderMap) -> Result<(), Failure> {
 async fn collect(mut body: Body, limit_bytes: u64) -> Result<Bytes, Failure> {
     let mut first: Option<Bytes> = None;
     let mut all: Vec<u8> = Vec::new();
-    while let Some(frame) = body.frame().await {
-        let Ok(data) = frame.map_err(|_| broken_off())?.into_data() else { continue };
+    while let Some(data) = next_piece(&mut body).await? {
         let length = all.len().max(first.as_ref().map_or(0, Bytes::len)) as u64 + data.len() as u64;
         if length > limit_bytes {
             linger(body);
@@ -146,6 +144,28 @@ async fn collect(mut body: Body, limit_bytes: u64) -> Result<Bytes, Failure> {
         }
     }
     Ok(first.unwrap_or_else(|| Bytes::from(all)))
+}
+
+/// The next piece of a body; none at its end.
+///
+/// # Errors
+/// 400 when the body breaks off, or nothing of it comes for [`STALL_MAX`].
+pub async fn next_piece(body: &mut Body) -> Result<Option<Bytes>, Failure> {
+    loop {
+        match tokio::time::timeout(STALL_MAX, body.frame()).await {
+            Ok(None) => return Ok(None),
+            Ok(Some(Ok(frame))) => match frame.into_data() {
+                Ok(data) => return Ok(Some(data)),
+                // Trailers say nothing that we would listen to.
+                Err(_) => continue,
+            },
+            Ok(Some(Err(_))) => return Err(Failure::bad_request("the body broke off before its end")),
+            Err(_) => {
+                let detail = format!("nothing of the body came for {} s", STALL_MAX.as_secs());
+                return Err(Failure::bad_request(detail));
+            }
+        }
+    }
 }
 
 /// Unpacks gzip without ever holding more than the limit.

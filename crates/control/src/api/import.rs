@@ -15,13 +15,12 @@ use axum::response::IntoResponse;
 use axum::{Extension, Json};
 use domain::ids::Revision;
 use domain::time::Micros;
-use http_body_util::BodyExt;
 use serde::Deserialize;
 use tokio::sync::{Semaphore, mpsc};
 use wire::problem::{Problem, ProblemType};
 
 use super::Shared;
-use super::body::{announced_length, broken_off, is_packed, linger};
+use super::body::{announced_length, is_packed, linger, next_piece};
 use super::failure::{Answer, Failure};
 use super::headers::{media_type, stamped};
 use super::lines::{CutError, LineCutter};
@@ -150,8 +149,7 @@ async fn stream(
 
 /// Hands the body on, piece by piece.
 async fn take(mut body: Body, pieces: mpsc::Sender<Piece>) -> Result<(), Failure> {
-    while let Some(frame) = body.frame().await {
-        let Ok(data) = frame.map_err(|_| broken_off())?.into_data() else { continue };
+    while let Some(data) = next_piece(&mut body).await? {
         if pieces.send(Piece::Data(data)).await.is_err() {
             linger(body);
             return Ok(());

@@ -25,7 +25,7 @@ use super::master_data::{ground, parse_object, read_object};
 use super::query::{NoParams, Params, PathId, await_revision};
 use crate::access::Bearer;
 use crate::clock;
-use crate::master_data::{Condition, Saved, is_settled, put_instance, terminate_instance};
+use crate::master_data::{Condition, is_settled, put_instance, terminate_instance};
 use crate::view::{Found, View};
 
 /// Entries of a history: an instance that moves daily has ten years of them in here.
@@ -48,27 +48,18 @@ pub async fn put(
         return Err(Failure::bad_request("expected an instance"));
     };
     let ground = ground(&parts);
-    let given = match &once {
-        Some(once) => once.find(&ground.store).await?,
-        None => None,
-    };
-    let (status, saved) = match given {
-        Some(given) => {
-            (given.status, Saved { action: Action::Unchanged, change: given.change, revision: given.revision })
-        }
-        None => {
-            let place = |fault: wire::manifest::Fault| fault.at(&parsed.file, parsed.line);
-            let author = (bearer.actor(), clock::now());
-            let saved = put_instance(&ground, instance, &condition, once.as_ref(), author, place).await?;
-            (if saved.action == Action::Created { 201 } else { 200 }, saved)
-        }
-    };
+    let place = |fault: wire::manifest::Fault| fault.at(&parsed.file, parsed.line);
+    let author = (bearer.actor(), clock::now());
+    let saved = put_instance(&ground, instance, &condition, once.as_ref(), author, place).await?;
     let is_owned = await_ownership(&parts, &id, saved.revision).await;
     let found = parts.view.find(&id).filter(|_| is_owned);
-    let status = if found.is_some() { status } else { 202 };
+    let status = match found {
+        None => StatusCode::ACCEPTED,
+        Some(_) if saved.action == Action::Created => StatusCode::CREATED,
+        Some(_) => StatusCode::OK,
+    };
     let ownership = found.as_ref().map_or_else(|| nobody(Reason::Pending), |found| ownership_of(&parts.view, found));
     let answer = InstanceWritten { instance: id, revision: saved.revision.0, ownership };
-    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
     Ok(stamped((status, Json(answer)).into_response(), Some(saved.change), saved.revision))
 }
 
@@ -101,17 +92,8 @@ pub async fn delete(
     };
     let once = once(&headers, &bearer, &method, &uri, &[])?;
     let ground = ground(&parts);
-    let given = match &once {
-        Some(once) => once.find(&ground.store).await?,
-        None => None,
-    };
-    let saved = match given {
-        Some(given) => Saved { action: Action::Unchanged, change: given.change, revision: given.revision },
-        None => {
-            let author = (bearer.actor(), clock::now());
-            terminate_instance(&ground, &id, &condition, once.as_ref(), author).await?
-        }
-    };
+    let author = (bearer.actor(), clock::now());
+    let saved = terminate_instance(&ground, &id, &condition, once.as_ref(), author).await?;
     let is_released = await_ownership(&parts, &id, saved.revision).await;
     let found = parts.view.find(&id).filter(|_| is_released);
     let status = if found.is_some() { StatusCode::OK } else { StatusCode::ACCEPTED };

@@ -4,8 +4,8 @@
 
 use axum::body::{Body, Bytes};
 use axum::extract::State;
-use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
+use axum::response::IntoResponse;
 use axum::{Extension, Json};
 use domain::ids::check_id;
 use domain::master_data::{Kind, Object};
@@ -23,7 +23,7 @@ use super::openapi::ManifestPage;
 use super::query::{NoParams, Paging, Params, PathId, cursor};
 use crate::access::{Bearer, Need};
 use crate::clock;
-use crate::master_data::{Applied, Applying, Ground, apply as apply_all};
+use crate::master_data::{Applied, Applying, Condition, Ground, apply as apply_all};
 
 /// What stands for the file in faults of a body.
 const BODY: &str = "body";
@@ -84,12 +84,6 @@ pub async fn apply(
     let bytes = read(&headers, body, APPLY_BYTES_MAX).await?;
     let once = once(&headers, &bearer, &method, &uri, &bytes)?;
     let ground = ground(&parts);
-    if let Some(given) = match &once {
-        Some(once) => once.find(&ground.store).await?,
-        None => None,
-    } {
-        return Ok(stamped(applied_json(given.revision.0, &given.body), None, given.revision));
-    }
     let now = clock::now();
     // Parsing 64 MB takes seconds; meanwhile the others must be answered.
     let parsed = tokio::task::spawn_blocking(move || parse_body(&bytes, content, now)).await;
@@ -132,11 +126,6 @@ fn parse_body(bytes: &Bytes, content: Option<ContentType>, now: domain::time::Mi
     parse(text, content, BODY, now).map_err(|faults| Problem::invalid_manifest(&faults).into())
 }
 
-fn applied_json(revision: u64, changes: &str) -> Response {
-    let text = format!("{{\"revision\":{revision},\"changes\":{changes}}}");
-    ([(header::CONTENT_TYPE, "application/json")], text).into_response()
-}
-
 /// `GET /v1/{kind}/{id}`
 pub async fn get(kind: Kind, State(parts): State<Shared>, PathId(id): PathId, Params(_): Params<NoParams>) -> Answer {
     let found = parts.store.get(kind, &id).await?.ok_or_else(|| Problem::no_object(kind, &id))?;
@@ -170,15 +159,6 @@ pub async fn put(
     let once = once(&headers, &bearer, &method, &uri, &bytes.1)?;
     let ground = ground(&parts);
     let parsed = parse_object(&bytes, kind, &id)?;
-    let given = match &once {
-        Some(once) => once.find(&ground.store).await?,
-        None => None,
-    };
-    if let Some(given) = given {
-        let status = StatusCode::from_u16(given.status).unwrap_or(StatusCode::OK);
-        let response = (status, Json(Manifest::from(&parsed.object))).into_response();
-        return Ok(stamped(response, Some(given.change), given.revision));
-    }
     let applying = Applying {
         parsed: vec![parsed],
         allow_disruption,
@@ -231,18 +211,11 @@ pub async fn delete(
 ) -> Answer {
     let allow_disruption = check_disruption(params.allow_disruption, &bearer)?;
     let condition = match condition(&headers)? {
-        crate::master_data::Condition::Any => crate::master_data::Condition::Exists,
+        Condition::Any => Condition::Exists,
         stated => stated,
     };
     let once = once(&headers, &bearer, &method, &uri, &[])?;
     let ground = ground(&parts);
-    let given = match &once {
-        Some(once) => once.find(&ground.store).await?,
-        None => None,
-    };
-    if let Some(given) = given {
-        return Ok(stamped(applied_json(given.revision.0, &given.body), None, given.revision));
-    }
     let applying = Applying {
         deletions: vec![(kind, id)],
         allow_disruption,

@@ -5,6 +5,7 @@
 //! of references; never an instance. Two applies at once come one after the other: each locks the topology.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use domain::ids::Revision;
 use domain::master_data::{Kind, Object};
@@ -19,7 +20,7 @@ use wire::problem::REFERRERS_MAX;
 use super::faults::{Places, instance_faults};
 use super::ground::{Condition, Ground, retrying};
 use super::guard::{Tolerance, guard_topology, refuse_instances};
-use super::once::Once;
+use super::once::{Once, Outcome, carry_out};
 use super::refusal::Refusal;
 
 /// Manifests to apply.
@@ -56,14 +57,48 @@ pub struct Applied {
 /// # Errors
 /// [`Refusal`] says everything that stands in the way; nothing was written.
 pub async fn apply(ground: &Ground, applying: &Applying) -> Result<Applied, Refusal> {
-    let applied = retrying(|| attempt(ground, applying)).await?;
-    if !applying.is_dry_run {
-        ground.wake.follow();
+    let work = async {
+        let cleared = cleared(ground, applying).await?;
+        retrying(|| attempt(ground, applying, cleared)).await
+    };
+    match carry_out(&ground.store, applying.once.as_ref(), work).await? {
+        Outcome::Given(given) => {
+            let changes = serde_json::from_str(&given.body).unwrap_or_default();
+            Ok(Applied { revision: given.revision, changes, change: given.change })
+        }
+        Outcome::Done(applied) => {
+            if !applying.is_dry_run {
+                ground.wake.follow();
+            }
+            Ok(applied)
+        }
     }
-    Ok(applied)
 }
 
-async fn attempt(ground: &Ground, it: &Applying) -> Result<Applied, Refusal> {
+/// The version of the topology on which the disruption guard has nothing against the change.
+///
+/// A look at a million instances takes a second. It is taken here, before the transaction, so that no other writer
+/// waits for it; the transaction looks again only when the topology has moved, or prunes what only it can know.
+async fn cleared(ground: &Ground, it: &Applying) -> Result<Option<i64>, Refusal> {
+    if it.allow_disruption || it.is_pruning {
+        return Ok(None);
+    }
+    let view = ground.view.topology();
+    let deletions: Vec<Deletion> =
+        it.deletions.iter().map(|(kind, id)| Deletion { kind: *kind, id: id.clone() }).collect();
+    let objects: Vec<Object> = it.parsed.iter().map(|parsed| parsed.object.clone()).collect();
+    if !may_invalidate(&view.topology, &objects, &deletions) {
+        return Ok(None);
+    }
+    // What is wrong with the change itself is said by the transaction, which sees the database.
+    let Ok(after) = check(&view.topology, &objects, &deletions, it) else { return Ok(None) };
+    let (instances, version) = (Arc::clone(&ground.view), view.version);
+    let looked = tokio::task::spawn_blocking(move || guard_topology(&instances, &view.topology, &after));
+    looked.await.map_err(|_| Refusal::Interrupted)??;
+    Ok(Some(version))
+}
+
+async fn attempt(ground: &Ground, it: &Applying, cleared: Option<i64>) -> Result<Applied, Refusal> {
     let mut change = ground.store.begin(Intent::MasterData, &it.actor, it.now).await?;
     let before = ground.topology(&mut change).await?;
     let found = check_condition(&mut change, it).await?;
@@ -71,7 +106,8 @@ async fn attempt(ground: &Ground, it: &Applying) -> Result<Applied, Refusal> {
     let objects: Vec<Object> = it.parsed.iter().map(|parsed| parsed.object.clone()).collect();
     let after = check(&before, &objects, &deletions, it)?;
     if !it.allow_disruption {
-        if may_invalidate(&before, &objects, &deletions) {
+        let is_cleared = cleared == Some(change.topology_version());
+        if !is_cleared && may_invalidate(&before, &objects, &deletions) {
             guard_topology(&ground.view, &before, &after)?;
         }
         refuse_instances(&mut Tolerance::new(ground.view.clone()), &after, &objects)?;

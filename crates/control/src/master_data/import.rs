@@ -26,8 +26,12 @@ pub const CHUNK_ROWS: usize = store::INSTANCES_PER_CALL_MAX;
 /// The pause before the second try of a chunk; it doubles with each.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// No pause is longer: by then other writers have been in the way for some ten seconds.
-const PAUSE_MAX: Duration = Duration::from_secs(8);
+/// No pause is longer: a database that comes back is noticed within a second.
+const PAUSE_MAX: Duration = Duration::from_secs(1);
+
+/// So long a chunk waits for a database that is away, or for its turn: longer than a failover takes, shorter than the
+/// patience of whoever watches the import.
+const WAITED_MAX: Duration = Duration::from_secs(30);
 
 /// A row that could be read.
 #[derive(Debug, Clone)]
@@ -111,7 +115,7 @@ impl Importer {
         self.totals.refused.append(&mut refused);
     }
 
-    /// Commits, again while other writers are in the way.
+    /// Commits, again while other writers are in the way or the database is away.
     async fn commit(&mut self, rows: Vec<Row>, now: Micros) -> Result<Written, Refusal> {
         let mut pending = Pending { lines: Vec::with_capacity(rows.len()), writes: Vec::with_capacity(rows.len()) };
         for Row { line, instance } in rows {
@@ -120,12 +124,16 @@ impl Importer {
             pending.writes.push(InstanceWrite { instance, is_expired });
         }
         let mut refused = Vec::new();
-        let mut pause = PAUSE;
+        let (mut pause, mut waited) = (PAUSE, Duration::ZERO);
         loop {
             match self.attempt(&mut pending, &mut refused, now).await {
-                Err(Refusal::Store(error)) if error.is_contention() && pause < PAUSE_MAX => {
+                // A row is stated whole, so that writing it twice after a lost answer does no harm.
+                Err(Refusal::Store(error))
+                    if (error.is_contention() || error.is_unavailable()) && waited < WAITED_MAX =>
+                {
                     tokio::time::sleep(pause).await;
-                    pause *= 2;
+                    waited += pause;
+                    pause = (pause * 2).min(PAUSE_MAX);
                 }
                 Err(refusal) => return Err(refusal),
                 Ok((revision, actions)) => {

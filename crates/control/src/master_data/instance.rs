@@ -9,7 +9,7 @@ use store::{Action, InstanceWrite, Intent};
 
 use super::ground::{Condition, Ground, retrying};
 use super::known::Known;
-use super::once::Once;
+use super::once::{Once, Outcome, Remembered, carry_out};
 use super::refusal::Refusal;
 use wire::manifest::Fault;
 
@@ -34,7 +34,7 @@ pub async fn put_instance(
     (actor, now): (&str, Micros),
     place: impl Fn(Fault) -> Fault,
 ) -> Result<Saved, Refusal> {
-    let saved = retrying(|| async {
+    let work = retrying(|| async {
         let mut change = ground.store.begin(Intent::Instances, actor, now).await?;
         let topology = ground.topology(&mut change).await?;
         let faults = Known::of(&topology).faults(instance);
@@ -45,12 +45,10 @@ pub async fn put_instance(
         condition.check(Kind::Instance, instance.id.as_str(), found.as_ref())?;
         save(change, instance, found.map(|found| found.change), once, now).await
     });
-    let saved = saved.await?;
-    ground.wake.follow();
-    Ok(saved)
+    finish(ground, once, work).await
 }
 
-/// Sets an instance terminated; `None` when there is none.
+/// Sets an instance terminated. It keeps everything else.
 ///
 /// # Errors
 /// As [`put_instance`].
@@ -61,7 +59,7 @@ pub async fn terminate_instance(
     once: Option<&Once>,
     (actor, now): (&str, Micros),
 ) -> Result<Saved, Refusal> {
-    let saved = retrying(|| async {
+    let work = retrying(|| async {
         let mut change = ground.store.begin(Intent::Instances, actor, now).await?;
         let found = change.get(Kind::Instance, id).await?;
         condition.check(Kind::Instance, id, found.as_ref())?;
@@ -72,9 +70,25 @@ pub async fn terminate_instance(
         let ended = Instance { status: InstanceStatus::Terminated, ..instance };
         save(change, &ended, Some(found.change), once, now).await
     });
-    let saved = saved.await?;
-    ground.wake.follow();
-    Ok(saved)
+    finish(ground, once, work).await
+}
+
+/// Carries the work out once, and tells those who follow.
+async fn finish(
+    ground: &Ground,
+    once: Option<&Once>,
+    work: impl Future<Output = Result<Saved, Refusal>>,
+) -> Result<Saved, Refusal> {
+    match carry_out(&ground.store, once, work).await? {
+        Outcome::Given(Remembered { status, revision, change, .. }) => {
+            let action = if status == 201 { Action::Created } else { Action::Updated };
+            Ok(Saved { action, change, revision })
+        }
+        Outcome::Done(saved) => {
+            ground.wake.follow();
+            Ok(saved)
+        }
+    }
 }
 
 async fn save(

@@ -20,7 +20,7 @@ pub use guard::Tolerance;
 pub use import::{CHUNK_ROWS, Chunk, Importer, Row};
 pub use instance::{Saved, put_instance, terminate_instance};
 pub use known::Known;
-pub use once::{Once, Remembered};
+pub use once::Once;
 pub use refusal::Refusal;
 pub use settled::{Unsettled, is_settled};
 

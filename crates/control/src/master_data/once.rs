@@ -8,7 +8,7 @@ use domain::time::Micros;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
-use store::{Change, IdempotentAnswer, Store};
+use store::{Change, IdempotentAnswer, Store, StoreError};
 
 use super::refusal::Refusal;
 
@@ -29,6 +29,34 @@ pub struct Remembered {
     pub change: i64,
     /// JSON; empty when the answer is made anew from the view.
     pub body: String,
+}
+
+/// How a request was answered.
+#[derive(Debug)]
+pub enum Outcome<T> {
+    /// As before; nothing was done.
+    Given(Remembered),
+    /// By doing it.
+    Done(T),
+}
+
+/// Does the work unless the request was carried out before, or is being carried out by somebody who is faster.
+///
+/// # Errors
+/// Those of the work, and [`Refusal::OtherRequest`].
+pub async fn carry_out<T>(
+    store: &Store,
+    once: Option<&Once>,
+    work: impl Future<Output = Result<T, Refusal>>,
+) -> Result<Outcome<T>, Refusal> {
+    let Some(once) = once else { return work.await.map(Outcome::Done) };
+    if let Some(given) = once.find(store).await? {
+        return Ok(Outcome::Given(given));
+    }
+    match work.await {
+        Err(Refusal::Repeated) => once.find(store).await?.map(Outcome::Given).ok_or(Refusal::Repeated),
+        done => done.map(Outcome::Done),
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -52,7 +80,7 @@ impl Once {
     ///
     /// # Errors
     /// [`Refusal::OtherRequest`] when the key was used for another request.
-    pub async fn find(&self, store: &Store) -> Result<Option<Remembered>, Refusal> {
+    async fn find(&self, store: &Store) -> Result<Option<Remembered>, Refusal> {
         let Some(answer) = store.find_answer(&self.token, &self.key).await? else { return Ok(None) };
         if answer.request_hash != self.request_hash {
             return Err(Refusal::OtherRequest { key: self.key.clone() });
@@ -67,7 +95,7 @@ impl Once {
     /// Keeps the answer of this request with its change.
     ///
     /// # Errors
-    /// Those of the store.
+    /// [`Refusal::Repeated`] when the same request was carried out meanwhile, else those of the store.
     pub(super) async fn keep(
         &self,
         change: &mut Change,
@@ -85,6 +113,10 @@ impl Once {
             body: serde_json::to_vec(&kept).expect("a number and JSON are JSON"),
             at: now,
         };
-        Ok(change.remember(&answer).await?)
+        change.remember(&answer).await.map_err(|error| match error {
+            // The key was not there when we looked: somebody sent the same request at the same time.
+            StoreError::Constraint { .. } => Refusal::Repeated,
+            other => other.into(),
+        })
     }
 }

@@ -25,6 +25,10 @@ pub enum Refusal {
     TooDisruptive(Vec<DisruptedBoundary>),
     #[error("the idempotency key {key} belongs to another request")]
     OtherRequest { key: String },
+    #[error("the same request was carried out at the same time")]
+    Repeated,
+    #[error("the look at the instances was interrupted")]
+    Interrupted,
     #[error("the store did not take part")]
     Store(#[from] StoreError),
     #[error("the database holds a topology that cannot be")]
@@ -50,7 +54,11 @@ impl Refusal {
                 ProblemType::IdempotencyConflict,
                 format!("the key {key:?} was used by this token for a request with other bytes"),
             ),
-            Self::Store(_) | Self::Topology(_) => Problem::internal(),
+            Self::Repeated => Problem::new(
+                ProblemType::Conflict,
+                "a request with this idempotency key was carried out at the same time; repeat it for its answer",
+            ),
+            Self::Interrupted | Self::Store(_) | Self::Topology(_) => Problem::internal(),
         }
     }
 }

@@ -137,6 +137,15 @@ async fn a_key_carries_a_write_out_once(server: Server) {
     const REGION: &str = "kind: Region\nid: once\n";
     let first = apply(REGION).await.expect(200);
     assert_eq!(apply(REGION).await.expect(200), first);
+    let put = || {
+        let request = server.request(Method::PUT, "/v1/instances/svc-1").header("idempotency-key", "k-3");
+        send(request.json(&json!({"product": "basic"})))
+    };
+    let (one, other, third) = tokio::join!(put(), put(), put());
+    for answer in [&other, &third] {
+        assert_eq!(answer.expect(201), one.expect(201), "whoever is late is answered like the first");
+        assert_eq!(answer.header("etag"), one.header("etag"));
+    }
 }
 
 async fn what_others_need_is_not_deleted(server: Server) {
