@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use reqwest::Method;
 use serde_json::Value;
 use wire::apply::{Applied, ChangeAction};
-use wire::manifest::{self, ContentType, Parsed};
+use wire::manifest::{self, ContentType, Fault, Parsed};
 
 use super::{Connection, Failure};
 use crate::output::Output;
@@ -60,8 +60,12 @@ pub fn read_all(files: &[PathBuf]) -> Result<Vec<Parsed>, Failure> {
     if faults.is_empty() {
         return Ok(parsed);
     }
+    Err(faulty(&faults))
+}
+
+fn faulty(faults: &[Fault]) -> Failure {
     let lines: Vec<String> = faults.iter().map(ToString::to_string).collect();
-    Err(Failure::new(format!("{} in the manifests; nothing was written\n{}", count(faults.len(), "fault"), lines.join("\n"))))
+    Failure::new(format!("{} in the manifests; nothing was written\n{}", count(faults.len(), "fault"), lines.join("\n")))
 }
 
 /// The objects as a JSON array. `created` is sent only where the file says it.
@@ -86,14 +90,20 @@ fn without_default_created(parsed: &Parsed) -> String {
 
 /// A fault of the server says which object; the person wants to know which line.
 fn with_places(failure: Failure, parsed: &[Parsed]) -> Failure {
-    let text = failure.to_string();
-    let named = parsed.iter().filter(|it| text.contains(&format!("{:?}", it.object.id())) || text.contains(&format!(" {}", it.object.id())));
-    let places: Vec<String> = named
-        .take(10)
-        .map(|it| format!("  {}:{}: {} {}", it.file, it.line, it.object.kind(), it.object.id()))
-        .collect();
-    let text = text.trim_start_matches("error: ").to_owned();
-    if places.is_empty() { Failure::new(text) } else { Failure::new(format!("{text}\n{}", places.join("\n"))) }
+    if failure.faults().is_empty() {
+        return failure;
+    }
+    let placed = |fault: &Fault| {
+        let is_its = |it: &&Parsed| {
+            fault.kind.as_deref() == Some(it.object.kind().name()) && fault.id.as_deref() == Some(it.object.id())
+        };
+        match parsed.iter().find(is_its) {
+            Some(it) => Fault { file: it.file.as_ref().into(), line: it.line, column: 0, ..fault.clone() },
+            None => fault.clone(),
+        }
+    };
+    let faults: Vec<Fault> = failure.faults().iter().map(placed).collect();
+    faulty(&faults)
 }
 
 fn read_texts(files: &[PathBuf]) -> Result<Vec<(String, String)>, Failure> {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use wire::manifest::Fault;
 use wire::problem::Problem;
 
 /// A server that does not answer the door within so long is not there.
@@ -20,17 +21,24 @@ const DATA_DEFAULT: &str = "./tenure-data";
 pub struct Failure {
     text: String,
     is_usage: bool,
+    /// What the server found wrong with manifests.
+    faults: Vec<Fault>,
 }
 
 impl Failure {
     /// Refused or failed.
     pub fn new(text: impl Into<String>) -> Self {
-        Self { text: text.into(), is_usage: false }
+        Self { text: text.into(), is_usage: false, faults: Vec::new() }
     }
 
     /// Asked in a way that cannot be understood.
     pub fn usage(text: impl Into<String>) -> Self {
-        Self { text: text.into(), is_usage: true }
+        Self { text: text.into(), is_usage: true, faults: Vec::new() }
+    }
+
+    /// What the server found wrong with manifests, by object: only the sender knows the files.
+    pub fn faults(&self) -> &[Fault] {
+        &self.faults
     }
 
     /// 1 refused or failed, 2 usage.
@@ -102,7 +110,7 @@ impl Connection {
         let status = response.status();
         let text = response.text().await.unwrap_or_default();
         Err(match serde_json::from_str::<Problem>(&text) {
-            Ok(problem) => Failure::new(self.explain(&problem)),
+            Ok(problem) => Failure { faults: problem.faults(), ..Failure::new(self.explain(&problem)) },
             Err(_) => Failure::new(format!("{} answered {status}: {}", self.server, text.trim())),
         })
     }

@@ -58,6 +58,9 @@ fn faults_name_file_line_field_and_what_was_meant() {
     ground.write("bad.yaml", "kind: Region\nid: eu\njurisdicton: EU\n---\nkind: ResourceGroup\nid: eu-a\nregion: eu\nstate: drained\n");
     let error = server.refused(&["apply", "-f", "bad.yaml"]);
     says(&error, &["2 faults", "nothing was written", "bad.yaml:3", "jurisdicton", "jurisdiction", "bad.yaml:8", "state", "draining"]);
+    // What only the server can know is placed in the file all the same.
+    ground.write("lost.yaml", "kind: Region\nid: eu\n---\nkind: ResourceGroup\nid: eu-a\nregion: eo\n");
+    says(&server.refused(&["apply", "-f", "lost.yaml"]), &["1 fault in", "lost.yaml:4: field \"region\"", "\"eo\"", "\"eu\""]);
     ground.write("broken.yaml", "kind: Region\nid: [eu\n");
     says(&server.refused(&["apply", "-f", "broken.yaml"]), &["broken.yaml:"]);
     ground.write("long.yaml", &format!("kind: Region\nid: {}\n", "a".repeat(129)));
@@ -65,7 +68,7 @@ fn faults_name_file_line_field_and_what_was_meant() {
     ground.write("kind.yaml", "kind: Regoin\nid: a\n");
     says(&server.refused(&["apply", "-f", "kind.yaml"]), &["kind.yaml:1", "Region"]);
     ground.write("twice.yaml", "{kind: Region, id: a}\n---\n{kind: Region, id: a, name: other}\n");
-    says(&server.refused(&["apply", "-f", "twice.yaml"]), &["twice.yaml:3", "twice.yaml:1"]);
+    says(&server.refused(&["apply", "-f", "twice.yaml"]), &["twice.yaml:3", "line 1"]);
     assert_eq!(server.json(&["get", "regions"]).as_array().unwrap().len(), 0);
     says(&server.refused(&["apply", "-f", "nowhere.yaml"]), &["nowhere.yaml"]);
 }
@@ -75,7 +78,7 @@ fn a_missing_reference_and_an_impossible_jurisdiction_are_refused_with_their_lin
     let ground = Ground::new();
     let server = serve(&ground, 0);
     ground.write("group.yaml", "kind: ResourceGroup\nid: eu-c\nregion: ue\n");
-    says(&server.refused(&["apply", "-f", "group.yaml"]), &["ue", "group.yaml:1", "ResourceGroup eu-c"]);
+    says(&server.refused(&["apply", "-f", "group.yaml"]), &["group.yaml:1: field \"region\"", "\"ue\"", "did you mean \"eu\"?"]);
     ground.write("instance.yaml", "kind: Instance\nid: svc-1\nproduct: basic\njurisdiction: XX\n");
     says(&server.refused(&["apply", "-f", "instance.yaml"]), &["jurisdiction", "XX", "instance.yaml:1"]);
     ground.write("node.yaml", "{kind: Node, id: n, groups: [eu-a, us-a], runtime_template: edge, outbound_template: direct}");
@@ -99,7 +102,7 @@ fn objects_are_shown_as_table_as_manifest_and_with_what_surrounds_them() {
     let ground = Ground::new();
     let server = serve(&ground, 3);
     says(&server.ok(&["get", "groups"]), &["ID", "REGION", "eu-a", "us-b"]);
-    let manifest = server.ok(&["get", "template", "sharded"]);
+    let manifest = server.ok(&["get", "access-template", "sharded"]);
     says(&manifest, &["kind: AccessTemplate", "id: sharded"]);
     let node = server.ok(&["get", "node", "eu-a-1", "-o", "yaml"]);
     says(&node, &["id: eu-a-1", "192.0.2.1"]);
