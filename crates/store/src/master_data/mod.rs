@@ -30,8 +30,9 @@ use crate::engine::Store;
 use crate::error::{Result, StoreError, during};
 use crate::resolution::list_facts;
 
-/// The longest page of a list.
-pub const PAGE_MAX: u32 = 1_000;
+/// The longest page of a list: the thousand rows that callers may ask for, and the one behind them that tells them
+/// whether there is a next page.
+pub const PAGE_MAX: u32 = 1_001;
 
 /// Up to so many objects of a kind are looked up one by one; for more the whole kind is read at once.
 const LOOK_UPS_MAX: usize = 16;
