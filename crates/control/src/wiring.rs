@@ -47,7 +47,11 @@ pub struct Parts {
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     #[error("the data directory {path} cannot be used")]
-    Data { path: PathBuf, #[source] source: std::io::Error },
+    Data {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
     #[error("another process serves the data directory {path}; stop it, or name another with --data")]
     Locked { path: PathBuf },
     #[error("the database cannot be used")]
@@ -57,7 +61,11 @@ pub enum StartError {
     #[error("the admin token cannot be made")]
     Access(#[from] AccessError),
     #[error("cannot listen on {address}")]
-    Listen { address: SocketAddr, #[source] source: std::io::Error },
+    Listen {
+        address: SocketAddr,
+        #[source]
+        source: std::io::Error,
+    },
 }
 
 /// A server that runs.
@@ -65,6 +73,8 @@ pub struct Running {
     address: SocketAddr,
     parts: Parts,
     stop: watch::Sender<bool>,
+    /// Tasks stop after the listener: a request that is under way may wait for one of them.
+    halt: watch::Sender<bool>,
     driver: Driver,
     serving: tokio::task::JoinHandle<()>,
     /// Held for as long as the process serves the directory.
@@ -88,6 +98,7 @@ impl Running {
         if tokio::time::timeout(DRAIN_MAX, self.serving).await.is_err() {
             tracing::warn!("some requests did not end in time and were cut off");
         }
+        self.halt.send_replace(true);
         self.driver.finished().await;
         if let Err(error) = self.parts.leadership.resign().await {
             tracing::warn!(%error, "the lease could not be given back; it runs out by itself");
@@ -114,7 +125,8 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
     let (stop, stopped) = watch::channel(false);
     let board = Arc::new(TaskBoard::default());
     let parts = assemble(settings, store, view, &work, &board).await?;
-    let mut driver = Driver::new(board, stopped.clone());
+    let (halt, halted) = watch::channel(false);
+    let mut driver = Driver::new(board, halted);
     start_tasks(&mut driver, &parts, follower, &work).await?;
     let listener = TcpListener::bind(parts.settings.listen)
         .await
@@ -122,7 +134,7 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
     let address =
         listener.local_addr().map_err(|source| StartError::Listen { address: parts.settings.listen, source })?;
     let serving = tokio::spawn(serve(listener, parts.clone(), stopped));
-    Ok(Running { address, parts, stop, driver, serving, _lock: lock })
+    Ok(Running { address, parts, stop, halt, driver, serving, _lock: lock })
 }
 
 async fn assemble(
@@ -135,8 +147,7 @@ async fn assemble(
     let settings = Arc::new(settings);
     let wake = Wake::default();
     let holder = format!("{}/{}", settings.replica, access::random_tag()?);
-    let leadership =
-        Arc::new(Leadership::new(store.clone(), Arc::clone(work), holder, settings.lease_ttl));
+    let leadership = Arc::new(Leadership::new(store.clone(), Arc::clone(work), holder, settings.lease_ttl));
     let homes = store.list_homes().await?.into_iter().filter(|(_, home)| home.replica == settings.replica).collect();
     let homes = Arc::new(Homes::new(homes, clock::monotonic()));
     let facts = Arc::new(FactQueue::default());
@@ -167,8 +178,14 @@ async fn start_tasks(
     // Before anything is served: who can lead leads.
     leadership.keep().await?;
     let a_third = settings.lease_ttl / 3;
-    let allocator =
-        Allocator::new(store.clone(), Arc::clone(&view), Arc::clone(work), Arc::clone(&leadership), &settings);
+    let allocator = Allocator::new(
+        store.clone(),
+        Arc::clone(&view),
+        Arc::clone(work),
+        Arc::clone(&leadership),
+        wake.clone(),
+        &settings,
+    );
     driver.start(Follow { follower, wake: wake.clone() }, Schedule { every: settings.follow_every });
     driver.start(KeepLease { leadership: Arc::clone(&leadership) }, Schedule { every: a_third });
     driver.start(allocator, every(100));
@@ -183,6 +200,7 @@ async fn start_tasks(
         ttl: settings.health_ttl,
         on_region_silent: settings.on_region_silent,
         judged: clock::monotonic(),
+        compared: clock::monotonic(),
     };
     driver.start(judge, Schedule { every: JUDGE_EVERY });
     driver.start(Expire { store: store.clone(), leadership: Arc::clone(&leadership), wake }, every(1_000));

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use domain::ids::{NodeId, Revision};
 use domain::orchestration::NodeFacts;
@@ -11,6 +12,7 @@ use domain::time::Micros;
 use store::{FactWrite, Intent, Store};
 use tokio::sync::{Notify, oneshot};
 
+use crate::clock;
 use crate::tasks::{Status, Task, TaskError, Wake};
 use crate::view::View;
 
@@ -20,6 +22,9 @@ const FACTS_PER_CHANGE: usize = 1_000;
 /// Facts that may wait; every node of a large fleet at once.
 const FACTS_WAITING_MAX: usize = 100_000;
 
+/// The view shows a committed fact within so long; one that it does not show by then was lost in a failover.
+const SHOWN_WITHIN: Duration = Duration::from_secs(10);
+
 /// The actor of what nodes say of themselves.
 const ACTOR: &str = "reports";
 
@@ -27,7 +32,7 @@ const ACTOR: &str = "reports";
 #[derive(Default)]
 struct Waiting {
     queue: BTreeMap<NodeId, (NodeFacts, Vec<oneshot::Sender<bool>>)>,
-    written: BTreeMap<NodeId, (NodeFacts, Revision)>,
+    written: BTreeMap<NodeId, (NodeFacts, Revision, Instant)>,
 }
 
 /// Facts on their way into the store.
@@ -49,7 +54,7 @@ impl FactQueue {
             return *facts;
         }
         match waiting.written.get(node).copied() {
-            Some((facts, revision)) if revision > view.revision() => facts,
+            Some((facts, revision, at)) if revision > view.revision() && at.elapsed() < SHOWN_WITHIN => facts,
             Some(_) => {
                 waiting.written.remove(node);
                 shown
@@ -112,10 +117,8 @@ impl Task for WriteFacts {
         if batch.is_empty() {
             return Ok(Status::idle());
         }
-        let writes: Vec<FactWrite> = batch
-            .iter()
-            .map(|(node, facts, _)| FactWrite { node: node.clone(), facts: *facts, home: None })
-            .collect();
+        let writes: Vec<FactWrite> =
+            batch.iter().map(|(node, facts, _)| FactWrite { node: node.clone(), facts: *facts, home: None }).collect();
         // On an error the senders are dropped, and whoever waits hears that nothing was committed.
         let mut change = self.store.begin(Intent::Facts, ACTOR, now).await?;
         change.put_facts(&writes).await?;
@@ -124,7 +127,7 @@ impl Task for WriteFacts {
         let done = batch.len() as u64;
         let mut waiting = self.queue.lock();
         for (node, facts, senders) in batch {
-            waiting.written.insert(node, (facts, revision));
+            waiting.written.insert(node, (facts, revision, clock::monotonic()));
             for sender in senders {
                 // The reporter may have gone away; its fact is written all the same.
                 let _ = sender.send(true);

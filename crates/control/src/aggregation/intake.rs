@@ -134,7 +134,11 @@ impl NodeIntake {
         }
         let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
         let (incarnation, sequence) = (report.incarnation, report.sequence);
-        progress.insert(reporter.clone(), Progress { incarnation, sequence, heard: now });
+        let known = progress.entry(reporter.clone()).or_insert(Progress { incarnation, sequence, heard: now });
+        // A slow report must not set back what a faster one has reached.
+        if (incarnation, sequence) >= (known.incarnation, known.sequence) {
+            *known = Progress { incarnation, sequence, heard: now };
+        }
         Ok(Accepted { is_duplicate: false, logged_through: sequence })
     }
 

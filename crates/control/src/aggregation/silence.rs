@@ -3,7 +3,7 @@
 //! Measured on the monotonic clock of this process; a time in which it was not listening accuses nobody. A judgement
 //! is a written fact, and only while this process is still the home of the node.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use domain::aggregation::{Watch, silent_nodes, was_healthy};
 use domain::ids::{NodeId, RegionId};
 use domain::orchestration::{GroupIx, Health, NodeFacts, NodeIx, Topology};
 use domain::time::Micros;
-use store::{FactWrite, Intent, Store};
+use store::{FactWrite, Home, Intent, Store};
 
 use super::homes::Homes;
 use crate::clock;
@@ -24,6 +24,9 @@ pub const JUDGE_EVERY: Duration = Duration::from_secs(1);
 
 /// A gap between two judgements that is longer than this was a time without listening.
 const LISTENING_GAP: Duration = Duration::from_secs(5);
+
+/// How often homes are compared while somebody is unheard.
+const COMPARE_EVERY: Duration = Duration::from_secs(5);
 
 /// The actor of a judgement.
 const ACTOR: &str = "silence";
@@ -63,11 +66,31 @@ pub struct JudgeSilence {
     pub on_region_silent: OnRegionSilent,
     /// When it last judged.
     pub judged: Instant,
+    /// When it last asked whose home the unheard nodes are.
+    pub compared: Instant,
 }
 
 impl JudgeSilence {
+    /// Nodes that report to another process by now are its to judge, and must not hold their region here.
+    async fn send_away(&self, unheard: &mut BTreeMap<NodeId, Home>) -> Result<(), TaskError> {
+        let homes: BTreeMap<NodeId, Home> = self.store.list_homes().await?.into_iter().collect();
+        unheard.retain(|node, home| {
+            let is_ours = homes.get(node) == Some(home);
+            if !is_ours {
+                self.homes.leave(node);
+            }
+            is_ours
+        });
+        Ok(())
+    }
+
     /// Nodes to be written silent, and the regions that are held.
-    fn judge(&self, topology: &Topology, unheard: &BTreeSet<&NodeId>, now: Micros) -> (Vec<NodeId>, BTreeSet<RegionId>) {
+    fn judge(
+        &self,
+        topology: &Topology,
+        unheard: &BTreeSet<&NodeId>,
+        now: Micros,
+    ) -> (Vec<NodeId>, BTreeSet<RegionId>) {
         let ttl_us = i64::try_from(self.ttl.as_micros()).unwrap_or(i64::MAX);
         let watched: Vec<Watch<'_>> = (0u32..)
             .zip(topology.nodes())
@@ -107,7 +130,11 @@ impl Task for JudgeSilence {
             self.homes.forgive(gap);
             return Ok(Status { detail: format!("not listening for {} s", gap.as_secs()), ..Status::idle() });
         }
-        let unheard = self.homes.unheard(self.ttl, at);
+        let mut unheard = self.homes.unheard(self.ttl, at);
+        if !unheard.is_empty() && at.duration_since(self.compared) >= COMPARE_EVERY {
+            self.compared = at;
+            self.send_away(&mut unheard).await?;
+        }
         let topology = self.view.topology();
         let (silent, held) = self.judge(&topology.topology, &unheard.keys().collect(), now);
         let detail = if held.is_empty() { String::new() } else { format!("{} regions held", held.len()) };

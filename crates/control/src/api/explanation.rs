@@ -105,7 +105,7 @@ async fn recorded(parts: &Shared, mut found: Found, is_verifying: bool) -> Resul
 async fn leaving(parts: &Shared) -> Result<Leaving, StoreError> {
     let mut leaving = BTreeSet::new();
     for running in parts.store.running_plans().await? {
-        leaving.extend(PlanRecord::read(running.object)?.draft.steps.leaving);
+        leaving.extend(PlanRecord::read(running)?.draft.steps.leaving);
     }
     Ok(leaving)
 }

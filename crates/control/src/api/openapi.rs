@@ -18,7 +18,7 @@ use wire::manifest::Manifest;
 use wire::problem::{MEDIA_TYPE, Problem};
 
 use super::failure::{Answer, Failure};
-use super::route::{BodySchema, Route};
+use super::route::{BodySchema, Place, Route};
 use super::table::table;
 use crate::access::Need;
 
@@ -105,9 +105,13 @@ fn operation(route: Route) -> (OperationBuilder, Vec<BodySchema>) {
         operation = operation.parameter(parameter.schema(Some(String::schema())));
     }
     for parameter in &route.parameters {
-        let built = ParameterBuilder::new().name(parameter.name).parameter_in(ParameterIn::Query);
-        let built = built.required(Required::False).description(Some(parameter.says)).schema(Some(String::schema()));
-        operation = operation.parameter(built);
+        let (place, schema) = match parameter.place {
+            Place::Query => (ParameterIn::Query, String::schema()),
+            Place::Flag => (ParameterIn::Query, bool::schema()),
+            Place::Header => (ParameterIn::Header, String::schema()),
+        };
+        let built = ParameterBuilder::new().name(parameter.name).parameter_in(place).required(Required::False);
+        operation = operation.parameter(built.description(Some(parameter.says)).schema(Some(schema)));
     }
     if !route.takes.is_empty() {
         let body = route.takes.iter().fold(RequestBodyBuilder::new(), |body, takes| {
@@ -115,18 +119,31 @@ fn operation(route: Route) -> (OperationBuilder, Vec<BodySchema>) {
         });
         operation = operation.request_body(Some(body.build()));
     }
-    let mut done = ResponseBuilder::new().description("done");
-    if let Some(gives) = &route.gives {
-        done = done.content(gives.media, ContentBuilder::new().schema(Some(gives.schema.clone())).build());
+    for status in &route.statuses {
+        let mut done = ResponseBuilder::new().description(meaning(*status));
+        if let Some(gives) = route.gives.as_ref().filter(|_| *status != 304) {
+            done = done.content(gives.media, ContentBuilder::new().schema(Some(gives.schema.clone())).build());
+        }
+        operation = operation.response(status.to_string(), done.build());
     }
     let problem = BodySchema::media::<Problem>(MEDIA_TYPE);
     let refused = ContentBuilder::new().schema(Some(problem.schema)).build();
     let refused = ResponseBuilder::new().description("refused or failed").content(problem.media, refused);
-    operation = operation.response(route.status.to_string(), done.build()).response("default", refused.build());
+    operation = operation.response("default", refused.build());
     if route.need != Need::Nothing {
         operation = operation.security(SecurityRequirement::new(TOKEN, Vec::<String>::new()));
     }
     (operation, route.takes.into_iter().chain(route.gives).collect())
+}
+
+fn meaning(status: u16) -> &'static str {
+    match status {
+        201 => "created",
+        202 => "kept, but not everything has its owner yet",
+        204 => "done, and there is nothing to say",
+        304 => "as the client knows it",
+        _ => "done",
+    }
 }
 
 fn needs(need: Need) -> String {

@@ -37,6 +37,13 @@ impl BodySchema {
         Self { media: "application/json", schema: RefOr::Ref(utoipa::openapi::Ref::from_schema_name(T::name())), named }
     }
 
+    /// A list of a type, in JSON.
+    pub fn list_of<T: ToSchema>() -> Self {
+        let Self { media, schema, named } = Self::of::<T>();
+        let list = utoipa::openapi::ArrayBuilder::new().items(schema).build();
+        Self { media, schema: RefOr::T(Schema::Array(list)), named }
+    }
+
     /// The schema of a type, in another language.
     pub fn media<T: ToSchema>(media: &'static str) -> Self {
         Self { media, ..Self::of::<T>() }
@@ -48,10 +55,20 @@ impl BodySchema {
     }
 }
 
-/// A query parameter.
+/// Where a parameter stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    Query,
+    /// In the query; `true` or `false`.
+    Flag,
+    Header,
+}
+
+/// A parameter.
 #[derive(Clone, Copy)]
 pub struct Parameter {
     pub name: &'static str,
+    pub place: Place,
     pub says: &'static str,
 }
 
@@ -69,8 +86,8 @@ pub struct Route {
     pub parameters: Vec<Parameter>,
     pub takes: Vec<BodySchema>,
     pub gives: Option<BodySchema>,
-    /// The status when all went well.
-    pub status: u16,
+    /// The statuses when all went well, the usual one first.
+    pub statuses: Vec<u16>,
     pub(super) handler: MethodRouter<Shared>,
 }
 
@@ -106,7 +123,7 @@ impl Route {
             parameters: Vec::new(),
             takes: Vec::new(),
             gives: None,
-            status: 200,
+            statuses: vec![200],
             handler,
         }
     }
@@ -120,9 +137,45 @@ impl Route {
 
     /// A query parameter that it takes.
     #[must_use]
-    pub fn query(mut self, name: &'static str, says: &'static str) -> Self {
-        self.parameters.push(Parameter { name, says });
+    pub fn query(self, name: &'static str, says: &'static str) -> Self {
+        self.parameter(name, Place::Query, says)
+    }
+
+    /// A query parameter that is `true` or `false`; false unless stated.
+    #[must_use]
+    pub fn flag(self, name: &'static str, says: &'static str) -> Self {
+        self.parameter(name, Place::Flag, says)
+    }
+
+    /// A header that it takes.
+    #[must_use]
+    pub fn header(self, name: &'static str, says: &'static str) -> Self {
+        self.parameter(name, Place::Header, says)
+    }
+
+    fn parameter(mut self, name: &'static str, place: Place, says: &'static str) -> Self {
+        self.parameters.push(Parameter { name, place, says });
         self
+    }
+
+    /// The headers of a write of one object.
+    #[must_use]
+    pub fn conditional(self) -> Self {
+        self.header("If-Match", "the ETag that the object must have; * for any")
+            .header("If-None-Match", "*: there must be no such object yet")
+            .idempotent()
+    }
+
+    /// The header of a write that may be repeated.
+    #[must_use]
+    pub fn idempotent(self) -> Self {
+        self.header("Idempotency-Key", "a repetition with the same key answers what was answered and writes nothing")
+    }
+
+    /// The header of a read from the view.
+    #[must_use]
+    pub fn from_view(self) -> Self {
+        self.header("Tenure-Min-Revision", "the least revision to answer from; 503 when it is not there within 5 s")
     }
 
     /// The parameters of a list.
@@ -152,10 +205,10 @@ impl Route {
         self.gives(BodySchema::of::<T>())
     }
 
-    /// The status when all went well.
+    /// The statuses when all went well, the usual one first.
     #[must_use]
-    pub fn status(mut self, status: u16) -> Self {
-        self.status = status;
+    pub fn statuses(mut self, statuses: &[u16]) -> Self {
+        self.statuses = statuses.to_vec();
         self
     }
 

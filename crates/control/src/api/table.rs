@@ -61,13 +61,14 @@ pub fn table() -> Vec<Route> {
 fn apply() -> Route {
     Route::post("/v1/apply", Write, master_data::apply)
         .says("Applies manifests: all of them, or none")
-        .query("dry_run", "true: answers what would be done and does nothing")
+        .flag("dry_run", "answers what would be done and does nothing")
         .query("set", "a name for what is created here, so that a later apply can prune")
-        .query("prune", "true: deletes what an earlier apply of the set created and this one does not hold")
-        .query("allow_disruption", "true, scope admin: lets it invalidate more than a tenth of a boundary's owners")
+        .flag("prune", "deletes what an earlier apply of the set created and this one does not hold")
+        .flag("allow_disruption", "scope admin: lets it invalidate more than a tenth of a boundary's owners")
         .takes(BodySchema::text("application/yaml"))
-        .takes(BodySchema::of::<Vec<Manifest>>())
+        .takes(BodySchema::list_of::<Manifest>())
         .gives_json::<Applied>()
+        .idempotent()
         .unhurried()
 }
 
@@ -85,15 +86,18 @@ fn topology_routes(kind: Kind) -> [Route; 4] {
             master_data::put(kind, state, bearer, path, target, headers, body).await
         })
         .says(format!("Writes one {kind} whole; the rules are those of apply"))
-        .query("allow_disruption", "true, scope admin: lets it invalidate more than a tenth of a boundary's owners")
+        .flag("allow_disruption", "scope admin: lets it invalidate more than a tenth of a boundary's owners")
         .takes(BodySchema::of::<Manifest>())
-        .gives_json::<Manifest>(),
+        .gives_json::<Manifest>()
+        .statuses(&[200, 201])
+        .conditional(),
         Route::delete(&one, Write, async move |state, bearer, path, target, headers| {
             master_data::delete(kind, state, bearer, path, target, headers).await
         })
         .says(format!("Deletes one {kind}; refused while others need it"))
-        .query("allow_disruption", "true, scope admin: lets it invalidate more than a tenth of a boundary's owners")
-        .gives_json::<Applied>(),
+        .flag("allow_disruption", "scope admin: lets it invalidate more than a tenth of a boundary's owners")
+        .gives_json::<Applied>()
+        .conditional(),
     ]
 }
 
@@ -110,25 +114,34 @@ fn instance_routes() -> [Route; 9] {
         Route::put(ONE, Write, instances::put)
             .says("Writes an instance whole and answers with its ownership; 202 when that takes more than 5 s")
             .takes(BodySchema::of::<Manifest>())
-            .gives_json::<InstanceWritten>(),
+            .gives_json::<InstanceWritten>()
+            .statuses(&[200, 201, 202])
+            .conditional(),
         Route::delete(ONE, Write, instances::delete)
             .says("Sets an instance terminated; its ownership is released, its history stays")
-            .gives_json::<InstanceWritten>(),
+            .gives_json::<InstanceWritten>()
+            .statuses(&[200, 202])
+            .conditional(),
         Route::post("/v1/instances/import", Write, import::import)
             .says("Takes a stream of instances, one JSON object a line; refused lines stop no others")
-            .query("wait", "true: answers when each has its ownership or a reason")
-            .query("allow_disruption", "true, scope admin: lets it invalidate more than a tenth of a boundary's owners")
+            .flag("wait", "answers when each has its ownership or a reason")
+            .flag("allow_disruption", "scope admin: lets it invalidate more than a tenth of a boundary's owners")
             .takes(BodySchema::text("application/x-ndjson"))
             .gives_json::<Imported>()
+            .statuses(&[200, 202])
             .unhurried(),
         Route::get("/v1/instances/{id}/resolution", Resolve, resolution::resolution)
             .says("What is delivered to an instance, from memory; 304 when the ETag is known")
             .query("near", "LATITUDE,LONGITUDE in degrees, for the order proximity")
             .gives_json::<ResolutionBody>()
+            .header("If-None-Match", "ETags that the client has: 304 when nothing changed")
+            .statuses(&[200, 304])
+            .from_view()
             .at_once(),
         Route::get("/v1/instances/{id}/ownership", Resolve, instances::ownership)
             .says("Who owns an instance, or why nobody does")
             .gives_json::<OwnershipBody>()
+            .from_view()
             .at_once(),
         Route::get("/v1/instances/{id}/history", Read, instances::history)
             .says("Every change of the ownership of an instance, with its decision")
@@ -136,8 +149,9 @@ fn instance_routes() -> [Route; 9] {
         Route::get("/v1/instances/{id}/explanation", Read, explanation::explanation)
             .says("Why an instance is where it is, with every candidate; text for Accept: text/plain")
             .query("why_not", "a group: why it is not the owner")
-            .query("verify", "true: decides the whole batch anew and compares")
-            .gives_json::<ExplanationBody>(),
+            .flag("verify", "decides the whole batch anew and compares")
+            .gives_json::<ExplanationBody>()
+            .from_view(),
     ]
 }
 
@@ -153,7 +167,7 @@ fn plan_routes() -> Vec<Route> {
             .says("Makes a plan; nothing else is changed")
             .takes(BodySchema::of::<PlanRequest>())
             .gives_json::<Plan>()
-            .status(201)
+            .statuses(&[201])
             .unhurried(),
         Route::get("/v1/plans", Read, plans::list).says("Lists plans, by id").paged().gives_json::<PlanPage>(),
         Route::get("/v1/plans/{id}", Read, plans::get).says("Shows a plan and its progress").gives_json::<Plan>(),
@@ -174,7 +188,7 @@ fn plan_routes() -> Vec<Route> {
         Route::post("/v1/plans/{id}/undo", Write, plans::undo)
             .says("Makes a plan of the reverse moves; it is applied like any other")
             .gives_json::<Plan>()
-            .status(201)
+            .statuses(&[201])
             .unhurried(),
     );
     routes
@@ -199,11 +213,11 @@ fn token_routes() -> [Route; 3] {
             .says("Makes a token; its secret is in this answer and nowhere else")
             .takes(BodySchema::of::<NewToken>())
             .gives_json::<CreatedToken>()
-            .status(201),
+            .statuses(&[201]),
         Route::get("/v1/tokens", Admin, access::list).says("Lists tokens, by id").paged().gives_json::<TokenPage>(),
         Route::delete("/v1/tokens/{id}", Admin, access::revoke)
             .says("Revokes a token; it is refused everywhere within a second")
-            .status(204),
+            .statuses(&[204]),
     ]
 }
 

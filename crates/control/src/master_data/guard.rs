@@ -22,7 +22,7 @@ use crate::view::View;
 ///
 /// # Errors
 /// [`Refusal::TooDisruptive`] with every boundary that it would break.
-pub(super) fn guard_topology(view: &View, before: &Topology, after: &Topology) -> Result<(), Refusal> {
+pub fn guard_topology(view: &View, before: &Topology, after: &Topology) -> Result<(), Refusal> {
     let mut counts = ClassCounts::default();
     view.for_each(|subject| {
         if let Some(key) = ClassKey::of(subject) {

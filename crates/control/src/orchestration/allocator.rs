@@ -19,11 +19,14 @@ use super::plans::{PlanFeed, Planned};
 use super::{Leadership, WorkSet};
 use crate::clock;
 use crate::settings::Settings;
-use crate::tasks::{Status, Task, TaskError};
+use crate::tasks::{Status, Task, TaskError, Wake};
 use crate::view::View;
 
 /// How often broken instances whose turn has not come are looked at again.
 const LATER_EVERY: Duration = Duration::from_millis(250);
+
+/// So many of them at once: a few milliseconds.
+const LATER_MAX: usize = 5_000;
 
 /// Nobody is forgotten for longer than this, whatever hint was lost.
 const LOOK_AT_ALL_EVERY: Duration = Duration::from_secs(60);
@@ -37,12 +40,15 @@ pub struct Allocator {
     view: Arc<View>,
     work: Arc<WorkSet>,
     leadership: Arc<Leadership>,
+    wake: Wake,
     repair_after: Duration,
     repair_rate_permille: u32,
     pace: Pace,
     book: Option<Book>,
     feed: PlanFeed,
     later: BTreeSet<InstanceId>,
+    /// Up to where `later` was looked at last: a large one is looked at piece by piece.
+    later_cursor: Option<InstanceId>,
     later_looked: Instant,
     all_looked: Instant,
     /// The head that the last commit made: before the view has it, everybody looks undone.
@@ -71,6 +77,7 @@ impl Allocator {
         view: Arc<View>,
         work: Arc<WorkSet>,
         leadership: Arc<Leadership>,
+        wake: Wake,
         settings: &Settings,
     ) -> Self {
         let now = clock::monotonic();
@@ -79,12 +86,14 @@ impl Allocator {
             view,
             work,
             leadership,
+            wake,
             repair_after: settings.repair_after,
             repair_rate_permille: settings.repair_rate_permille,
             pace: Pace::new(settings.repair_after, settings.repair_rate_permille),
             book: None,
             feed: PlanFeed::default(),
             later: BTreeSet::new(),
+            later_cursor: None,
             later_looked: now,
             all_looked: now,
             committed: Revision::default(),
@@ -94,7 +103,10 @@ impl Allocator {
     /// Opens the book of a new term, or turns to what has changed since the last batch.
     async fn open_book(&mut self, proof: &LeaseProof) -> Result<(), StoreError> {
         if self.work.take_plans() || self.book.as_ref().is_none_or(|book| book.term != proof.term) {
-            self.feed.refresh(&self.store).await?;
+            if let Err(error) = self.feed.refresh(&self.store).await {
+                self.work.look_at_plans();
+                return Err(error);
+            }
         }
         let topology = self.view.topology();
         let leaving = self.feed.leaving().clone();
@@ -107,7 +119,10 @@ impl Allocator {
             _ => {
                 self.pace = Pace::new(self.repair_after, self.repair_rate_permille);
                 self.later.clear();
-                self.book = Some(Book::open(&self.store, proof.term, topology, leaving).await?);
+                let book = Book::open(&self.store, proof.term, topology, leaving).await?;
+                // Assigned, not raised: after a failover the head may be smaller than what we once committed.
+                self.committed = book.opened;
+                self.book = Some(book);
                 self.work.look_at_all();
             }
         }
@@ -153,14 +168,16 @@ impl Allocator {
             }
         }
         self.pace.observe(&book.topology.topology, now);
-        let mut ids = self.work.take(BATCH_MAX - gathered.requests.len());
-        if ids.len() < BATCH_MAX && now.duration_since(self.later_looked) >= LATER_EVERY {
+        let mut ids = self.work.take(BATCH_MAX.saturating_sub(gathered.requests.len()));
+        if now.duration_since(self.later_looked) >= LATER_EVERY {
             self.later_looked = now;
-            ids.extend(std::mem::take(&mut self.later));
+            ids.extend(take_later(&mut self.later, &mut self.later_cursor));
         }
         let mut ids = ids.into_iter();
         for id in ids.by_ref() {
             if taken.contains(&id) {
+                // A plan moves it in this batch; whatever else it needs is looked at after that.
+                self.later.insert(id);
                 continue;
             }
             match look(book, &mut self.pace, &self.view, &id, now) {
@@ -191,7 +208,9 @@ impl Allocator {
             (book, decided)
         });
         let Ok((book, decided)) = decided.await else {
-            return Err(StoreError::Corrupt { what: "the decision of a batch panicked; the next term recounts".to_owned() });
+            return Err(StoreError::Corrupt {
+                what: "the decision of a batch panicked; the next term recounts".to_owned(),
+            });
         };
         let batch = BatchCommit {
             lease: proof,
@@ -210,7 +229,9 @@ impl Allocator {
         let committed = result?;
         book.advance(committed.end, committed.next_base);
         self.committed = committed.revision;
-        self.work.look_at(again(&committed.decided));
+        self.wake.follow();
+        // What was not taken has changed meanwhile: it is looked at again when the view has had time to show it.
+        self.later.extend(again(&committed.decided));
         self.feed.count(&committed.decided, &plan_moves);
         Ok(committed.decided.len() as u64)
     }
@@ -235,6 +256,19 @@ impl Allocator {
     }
 }
 
+/// The next of those whose turn had not come, round and round.
+fn take_later(later: &mut BTreeSet<InstanceId>, cursor: &mut Option<InstanceId>) -> Vec<InstanceId> {
+    use std::ops::Bound;
+    let from = cursor.take().map_or(Bound::Unbounded, Bound::Excluded);
+    let ids: Vec<InstanceId> = later.range((from, Bound::Unbounded)).take(LATER_MAX).cloned().collect();
+    // At the end the next call begins anew.
+    *cursor = ids.last().filter(|_| ids.len() == LATER_MAX).cloned();
+    for id in &ids {
+        later.remove(id);
+    }
+    ids
+}
+
 /// Those that the commit did not take are looked at again.
 fn again(decided: &[Decided]) -> impl Iterator<Item = InstanceId> + '_ {
     decided.iter().filter(|it| it.outcome == Outcome::Void).map(|it| it.request.instance.clone())
@@ -254,8 +288,16 @@ impl Task for Allocator {
             self.book = None;
             return Ok(Status::idle());
         };
+        if self.work.take_reset() {
+            self.book = None;
+        }
         let started = clock::monotonic();
         self.open_book(&proof).await?;
+        let opened = self.book.as_ref().map(|book| book.opened).unwrap_or_default();
+        if self.view.revision() < opened {
+            // The book was read after the view: wait until the view shows as much.
+            return Ok(Status::idle());
+        }
         self.look_at_all(started).await;
         let gathered = self.gather(started).await?;
         if gathered.requests.is_empty() {

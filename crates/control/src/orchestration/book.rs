@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use domain::ids::{AccessTemplateId, GroupId};
+use domain::ids::{AccessTemplateId, GroupId, Revision};
 use domain::orchestration::{Frame, GroupIx, State, Topology};
 use domain::reason::Reason;
 use store::{Base, Store, StoreError};
@@ -18,6 +18,8 @@ pub(super) type Leaving = BTreeSet<(AccessTemplateId, GroupId)>;
 /// The book of a leader.
 pub(super) struct Book {
     pub(super) term: i64,
+    /// The head at which its rows were read.
+    pub(super) opened: Revision,
     pub(super) topology: Arc<TopologyView>,
     pub(super) frame: Frame,
     pub(super) state: State,
@@ -40,7 +42,7 @@ impl Book {
         let frame = Frame::build(&topology.topology, &leaving);
         let state = State::from_rows(&frame, &books.loads, &books.ramps);
         let owners = owners_by_template(&frame, &state);
-        Ok(Self { term, topology, frame, state, base: None, leaving, owners })
+        Ok(Self { term, opened: books.head.revision, topology, frame, state, base: None, leaving, owners })
     }
 
     /// Goes on from what a commit has left.

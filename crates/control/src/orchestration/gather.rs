@@ -5,10 +5,9 @@
 
 use std::time::Instant;
 
-use domain::ids::InstanceId;
-use domain::orchestration::{
-    Ask, Choice, Held, Holder, Request, Subject, Validity, choose, validate, wanted,
-};
+use domain::ids::{GroupId, InstanceId};
+use domain::orchestration::{Ask, Held, Holder, Request, Subject, Validity, find_refusal, validate, wanted};
+use domain::reason::Reason;
 use store::Seen;
 
 use super::book::Book;
@@ -37,36 +36,49 @@ pub(super) fn look(book: &Book, pace: &mut Pace, view: &View, id: &InstanceId, n
     let subject = found.subject();
     let Some(ask) = wanted(&book.topology.topology, &subject) else { return Look::Nothing };
     let Some(asked) = request_of(book, &found, ask) else { return Look::Nothing };
-    let can_choose = || matches!(choose(&book.frame, &book.state, &asked.request), Choice::Group(_));
+    // Cheapest first: thousands may wait for the same group.
+    if matches!(ask, Ask::Repair) && unhealthy_group(book, &subject).is_some_and(|group| !pace.is_due(group, now)) {
+        return Look::Later;
+    }
+    // Whether somebody can take it, not yet who: that is decided with the batch.
+    let refusal = || find_refusal(&book.frame, &asked.request);
     let is_worth = match ask {
         Ask::Release { .. } | Ask::Recount => true,
         // A refusal is written once; it is asked again when a group can take.
-        Ask::Allocate => can_choose() || is_news(book, &asked.request, &subject),
-        Ask::Repair => can_choose(),
+        Ask::Allocate => refusal().is_none_or(|why| is_news(&subject, why)),
+        Ask::Repair => refusal().is_none(),
         Ask::Move { .. } => false,
     };
     if !is_worth {
         return Look::Nothing;
     }
-    if matches!(ask, Ask::Repair) && !is_turn(book, pace, &subject, &asked.request, now) {
+    if matches!(ask, Ask::Repair) && !takes_turn(book, pace, &subject, &asked.request, now) {
         return Look::Later;
     }
     Look::Ask(Box::new(asked))
 }
 
 /// Whether a refusal says something that the row does not say yet.
-fn is_news(book: &Book, request: &Request, subject: &Subject<'_>) -> bool {
-    let Choice::None(why) = choose(&book.frame, &book.state, request) else { return true };
+fn is_news(subject: &Subject<'_>, why: Reason) -> bool {
     !matches!(subject.ownership.map(|it| &it.holder), Some(Holder::Nobody { why: known }) if *known == why)
 }
 
-/// Whether a broken ownership may be repaired now.
-fn is_turn(book: &Book, pace: &mut Pace, subject: &Subject<'_>, request: &Request, now: Instant) -> bool {
+/// The group whose lost health is all that is wrong with an ownership.
+fn unhealthy_group<'a>(book: &'a Book, subject: &Subject<'_>) -> Option<&'a GroupId> {
     let topology = &book.topology.topology;
-    let Some(verdict) = validate(topology, subject) else { return false };
-    let Validity::Broken { group: Some(group), is_health: true, .. } = verdict.validity else { return true };
-    let owners = request.template.map_or(0, |template| book.owners_of(template));
-    pace.is_due(&topology.group(group).object.id, now) && pace.take(&verdict.template.id, owners, now)
+    match validate(topology, subject)?.validity {
+        Validity::Broken { group: Some(group), is_health: true, .. } => Some(&topology.group(group).object.id),
+        _ => None,
+    }
+}
+
+/// Takes a repair from the allowance of the boundary; configuration that broke an ownership is not paced.
+fn takes_turn(book: &Book, pace: &mut Pace, subject: &Subject<'_>, request: &Request, now: Instant) -> bool {
+    if unhealthy_group(book, subject).is_none() {
+        return true;
+    }
+    let Some(template) = request.template else { return true };
+    pace.take(&book.frame.templates[template as usize].id, book.owners_of(template), now)
 }
 
 /// The request for an instance, in the positions of the frame; `None` when the frame does not know its product yet.

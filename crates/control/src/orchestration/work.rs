@@ -16,6 +16,7 @@ pub struct WorkSet {
     is_leading: AtomicBool,
     is_all: AtomicBool,
     is_plans: AtomicBool,
+    is_reset: AtomicBool,
     ids: Mutex<BTreeSet<InstanceId>>,
     activator: Notify,
 }
@@ -39,6 +40,18 @@ impl WorkSet {
     pub fn look_at_plans(&self) {
         self.is_plans.store(true, Ordering::Release);
         self.activator.notify_one();
+    }
+
+    /// The history is another one: what was read before means nothing any more.
+    pub fn reset(&self) {
+        self.is_reset.store(true, Ordering::Release);
+        self.look_at_plans();
+        self.look_at_all();
+    }
+
+    /// Whether the history is another one; asked once.
+    pub(super) fn take_reset(&self) -> bool {
+        self.is_reset.swap(false, Ordering::AcqRel)
     }
 
     /// From now on this process leads, or does not.

@@ -3,10 +3,12 @@
 //! Only this file and the follower of an edge own timers.
 
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use domain::time::Micros;
+use futures::FutureExt;
 use tokio::sync::watch;
 
 use super::board::TaskBoard;
@@ -104,7 +106,9 @@ async fn drive(mut task: impl Task, schedule: Schedule, board: Arc<TaskBoard>, m
         if board.may_run(name) {
             let (now, started) = (clock::now(), clock::monotonic());
             board.begin(name, trigger, now);
-            let result = task.run_once(now).await;
+            let run = AssertUnwindSafe(task.run_once(now)).catch_unwind().await;
+            // A task that is gone would be missed by nobody while its lease is still renewed: it is run again.
+            let result = run.unwrap_or_else(|_| Err(TaskError::Found { what: format!("{name} panicked") }));
             board.end(name, started.elapsed(), &result);
             match result {
                 Ok(status) => {

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use domain::time::Micros;
-use store::{Intent, Store};
+use store::{ANSWERS_FORGOTTEN_MAX, AUDIT_APPEND_MAX, Intent, Store};
 use tokio::sync::Notify;
 
 use super::driver::{Status, Task, TaskError};
@@ -16,14 +16,8 @@ use crate::view::Follower;
 /// Instances that expire in one run; a few milliseconds of writing.
 const EXPIRE_MAX: u32 = 5_000;
 
-/// Audit leaves that are chained in one run.
-const APPEND_MAX: u32 = 5_000;
-
 /// Idempotent answers are kept for a day, as long as a client may reasonably retry.
 const ANSWERS_KEPT_S: i64 = 24 * 3600;
-
-/// Answers forgotten in one run.
-const FORGET_MAX: u32 = 10_000;
 
 /// The actor of what no operator asked for.
 const ACTOR: &str = "tenure";
@@ -129,8 +123,8 @@ impl Task for AppendAudit {
         if !self.leadership.is_leading() {
             return Ok(Status::idle());
         }
-        let done = self.store.append_audit(APPEND_MAX).await?;
-        Ok(Status { done, is_more: done >= u64::from(APPEND_MAX), ..Status::idle() })
+        let done = self.store.append_audit(AUDIT_APPEND_MAX).await?;
+        Ok(Status { done, is_more: done >= u64::from(AUDIT_APPEND_MAX), ..Status::idle() })
     }
 }
 
@@ -184,7 +178,7 @@ impl Task for ForgetAnswers {
         if !self.leadership.is_leading() {
             return Ok(Status::idle());
         }
-        let done = self.store.forget_answers(now.plus_seconds(-ANSWERS_KEPT_S), FORGET_MAX).await?;
-        Ok(Status { done, is_more: done >= u64::from(FORGET_MAX), ..Status::idle() })
+        let done = self.store.forget_answers(now.plus_seconds(-ANSWERS_KEPT_S), ANSWERS_FORGOTTEN_MAX).await?;
+        Ok(Status { done, is_more: done >= u64::from(ANSWERS_FORGOTTEN_MAX), ..Status::idle() })
     }
 }

@@ -18,7 +18,12 @@ enum PackedHolder {
     /// No row yet.
     None,
     Nobody(Reason),
-    Group { region: Symbol, group: Symbol, product: Symbol, weight: u32 },
+    Group {
+        region: Symbol,
+        group: Symbol,
+        product: Symbol,
+        weight: u32,
+    },
 }
 
 /// An instance, packed.
@@ -76,9 +81,8 @@ impl Found {
 }
 
 impl Entry {
-    /// Packs a row. All its words have numbers.
-    pub(super) fn of(row: &InstanceRow, numbers: &Numbers) -> Self {
-        let number = |word: Word| numbers.get(&word).copied().unwrap_or(Symbol::NONE);
+    /// Packs a row.
+    pub(super) fn of(row: &InstanceRow, numbers: &mut Numbers) -> Self {
         let (ownership, own_revision) = match &row.ownership {
             Some((ownership, revision)) => (Some(ownership), revision.0),
             None => (None, 0),
@@ -87,9 +91,9 @@ impl Entry {
             None => PackedHolder::None,
             Some(Holder::Nobody { why }) => PackedHolder::Nobody(*why),
             Some(Holder::Group { region, group, weight, product }) => PackedHolder::Group {
-                region: number(Word::Region(region.clone())),
-                group: number(Word::Group(group.clone())),
-                product: number(Word::Product(product.clone())),
+                region: numbers.region(region),
+                group: numbers.group(group),
+                product: numbers.product(product),
                 weight: *weight,
             },
         };
@@ -102,8 +106,8 @@ impl Entry {
             batch: ownership.map_or(0, |it| it.decision.batch),
             ordinal: ownership.map_or(0, |it| it.decision.ordinal),
             since: ownership.map_or(0, |it| it.since.0),
-            product: number(Word::Product(row.product.clone())),
-            jurisdiction: row.jurisdiction.clone().map_or(Symbol::NONE, |it| number(Word::Jurisdiction(it))),
+            product: numbers.product(&row.product),
+            jurisdiction: row.jurisdiction.as_ref().map_or(Symbol::NONE, |it| numbers.jurisdiction(it)),
             weight: row.weight,
             location: row.location,
             holder,

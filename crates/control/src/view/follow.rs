@@ -13,8 +13,8 @@ use store::{ChangeRow, Store, StoreError};
 use super::View;
 use crate::orchestration::WorkSet;
 
-/// Changes applied in one step; some thousand single writes, or a handful of import chunks.
-const CHANGES_PER_STEP: u32 = 256;
+/// Changes applied in one step: sixteen chunks of an import are some tens of megabytes of rows.
+const CHANGES_PER_STEP: u32 = 16;
 
 /// Instances read at once on loading; a quarter of a second of work.
 const INSTANCES_PER_READ: u32 = 50_000;
@@ -45,22 +45,32 @@ impl Follower {
 
     /// Loads everything in one snapshot; returns how many instances there are.
     ///
+    /// What the view held stays to be read until it is replaced, so a load that fails half way takes nothing away.
+    ///
     /// # Errors
     /// [`FollowError`] when the store cannot be read, or holds what cannot be.
     pub async fn load(&mut self) -> Result<usize, FollowError> {
-        self.view.clear();
+        let is_anew = !self.view.is_empty();
         let mut snapshot = self.store.snapshot().await?;
         let head = snapshot.head();
         let parts = snapshot.topology().await?;
         self.view.set_topology(parts, head.topology_version)?;
         let mut after = None;
+        let mut known = Vec::new();
         loop {
             let rows = snapshot.instances(after.as_ref(), INSTANCES_PER_READ).await?;
             let Some(last) = rows.last() else { break };
             after = Some(last.id.clone());
-            self.view.set_instances(&rows);
+            if is_anew {
+                known.extend(rows.iter().map(|row| row.id.clone()));
+            }
+            self.view.put_instances(&rows);
         }
         snapshot.close().await?;
+        if is_anew {
+            self.view.keep_only(&known);
+            self.work.reset();
+        }
         self.last = Some((head.revision, head.change));
         self.view.set_head(head.revision);
         self.work.look_at_all();
@@ -101,8 +111,8 @@ impl Follower {
             let parts = snapshot.topology().await?;
             let version = snapshot.head().topology_version;
             snapshot.close().await?;
+            // The allocator compares the verdicts and looks at everybody only if one can have changed.
             self.view.set_topology(parts, version)?;
-            self.work.look_at_all();
         }
         let changed = self.store.rows_of(changes).await?;
         self.view.set_instances(&changed.instances);

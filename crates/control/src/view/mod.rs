@@ -18,8 +18,8 @@ use store::InstanceRow;
 use tokio::sync::watch;
 use wire::resolution::NodeFragments;
 
-pub use entry::Found;
 use entry::Entry;
+pub use entry::Found;
 pub use follow::{FollowError, Follower};
 use symbols::Symbols;
 
@@ -93,7 +93,8 @@ impl View {
 
     /// Every instance, by id, as owned values; for planners, which need a stable order.
     pub fn collect(&self) -> Vec<Found> {
-        let mut all: Vec<Found> = self.instances.pin().iter().map(|(id, entry)| entry.found(id, &self.symbols)).collect();
+        let mut all: Vec<Found> =
+            self.instances.pin().iter().map(|(id, entry)| entry.found(id, &self.symbols)).collect();
         all.sort_unstable_by(|a, b| a.id.cmp(&b.id));
         all
     }
@@ -122,20 +123,28 @@ impl View {
 
     /// Applies rows, unless what is held is newer already.
     fn set_instances(&self, rows: &[InstanceRow]) {
-        let symbols = self.symbols.intern_rows(rows);
+        let entries: Vec<Entry> = self.symbols.pack(|numbers| rows.iter().map(|row| Entry::of(row, numbers)).collect());
         let instances = self.instances.pin();
-        for row in rows {
+        for (row, entry) in rows.iter().zip(entries) {
             let is_newer = instances.get(&row.id).is_some_and(|held| held.is_newer_than(row));
             if !is_newer {
-                instances.insert(row.id.clone(), Entry::of(row, &symbols));
+                instances.insert(row.id.clone(), entry);
             }
         }
     }
 
-    /// Forgets everything: after a failover of the database the history may be another one.
-    fn clear(&self) {
-        self.instances.pin().clear();
-        self.head.send_replace(Revision::default());
+    /// Puts rows in, whatever is held: the history may be another one.
+    fn put_instances(&self, rows: &[InstanceRow]) {
+        let entries: Vec<Entry> = self.symbols.pack(|numbers| rows.iter().map(|row| Entry::of(row, numbers)).collect());
+        let instances = self.instances.pin();
+        for (row, entry) in rows.iter().zip(entries) {
+            instances.insert(row.id.clone(), entry);
+        }
+    }
+
+    /// Drops whoever is not among `known`, which is sorted.
+    fn keep_only(&self, known: &[InstanceId]) {
+        self.instances.pin().retain(|id, _| known.binary_search(id).is_ok());
     }
 
     fn set_head(&self, revision: Revision) {

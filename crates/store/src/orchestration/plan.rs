@@ -1,5 +1,7 @@
-//! The rows of plans. What a state means and which follows which is decided elsewhere; here a step is a
-//! compare-and-set on the state that the caller saw.
+//! The rows of plans, without their moves.
+//!
+//! What a state means and which follows which is decided elsewhere; here a step is a compare-and-set on the row that
+//! the caller saw, so that two processes never carry out one plan in two ways.
 
 use domain::ids::{PlanId, Revision};
 use domain::orchestration::Stamped;
@@ -41,7 +43,7 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
 
 const CHANGE: &str = "UPDATE plan
 SET state = $1, summary = $2, rate_per_s = $3, step = $4, error = $5, change_id = $6
-WHERE plan_id = $7 AND state = $8";
+WHERE plan_id = $7 AND change_id = $8";
 
 const ONE: &str = "SELECT p.plan_id, p.kind, p.state, p.created_us, p.actor, p.snapshot_revision, p.request, p.summary,
   p.rate_per_s, p.step, p.error, p.change_id, c.revision
@@ -84,15 +86,15 @@ impl Change {
         Ok(())
     }
 
-    /// Writes what can change of a plan (state, summary, rate, step, error) if its state is still `from_state`, and says
-    /// whether it was.
+    /// Writes what can change of a plan (state, summary, rate, step, error) if the row is still the one that
+    /// `from_change` wrote, and says whether it was. A state alone would let a stale order undo a step.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] when the database is gone.
-    pub async fn change_plan(&mut self, plan: &PlanRow, from_state: &str) -> Result<bool> {
+    pub async fn change_plan(&mut self, plan: &PlanRow, from_change: i64) -> Result<bool> {
         let change = sqlx::query(CHANGE).bind(plan.state.as_str()).bind(plan.summary.as_str());
         let change = change.bind(plan.rate_per_s.map(i64::from)).bind(i64::from(plan.step)).bind(plan.error.as_deref());
-        let change = change.bind(self.id()).bind(plan.id.as_str()).bind(from_state);
+        let change = change.bind(self.id()).bind(plan.id.as_str()).bind(from_change);
         let done = change.execute(self.parts().1).await.map_err(during("changing a plan"))?;
         let is_changed = done.rows_affected() > 0;
         if is_changed {

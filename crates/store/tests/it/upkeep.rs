@@ -94,10 +94,11 @@ async fn a_plan_steps_by_compare_and_set(ground: Ground) {
     change.commit().await.unwrap();
     let mut next = plan_row("plan-1", "applying");
     (next.rate_per_s, next.step, next.error) = (None, 2, Some("why".to_owned()));
+    let before = store.plan(&next.id).await.unwrap().unwrap().change;
     let mut change = store.begin(Intent::Plans, "operator", NOW).await.unwrap();
-    assert!(!change.change_plan(&next, "paused").await.unwrap());
-    assert!(change.change_plan(&next, "draft").await.unwrap());
-    assert!(!change.change_plan(&next, "draft").await.unwrap(), "somebody was there before");
+    assert!(!change.change_plan(&next, before + 1).await.unwrap());
+    assert!(change.change_plan(&next, before).await.unwrap());
+    assert!(!change.change_plan(&next, before).await.unwrap(), "somebody was there before");
     change.commit().await.unwrap();
     let found = store.plan(&next.id).await.unwrap().unwrap();
     assert_eq!((&found.object, found.revision), (&next, Revision(2)));
@@ -141,6 +142,13 @@ async fn an_answer_is_remembered_with_its_work(ground: Ground) {
     assert_eq!(store.forget_answers(NOW.plus_seconds(5), 100).await.unwrap(), 0);
     assert_eq!(store.find_answer("admin", "k1").await.unwrap(), None);
     assert!(store.find_answer("admin", "k2").await.unwrap().is_some());
+    let before = store.head().await.unwrap();
+    let mut change = store.begin(Intent::MasterData, "admin", NOW).await.unwrap();
+    change.put(&Object::Region(fleet::region("r2")), false).await.unwrap();
+    change.remember(&answer("k3", NOW)).await.unwrap();
+    assert_eq!(change.commit().await.unwrap(), before.revision, "work that changed nothing is answered too");
+    assert!(store.find_answer("admin", "k3").await.unwrap().is_some());
+    assert_eq!(store.head().await.unwrap(), before);
 }
 
 async fn the_audit_log_is_chained_in_commit_order(ground: Ground) {

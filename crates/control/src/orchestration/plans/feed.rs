@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use domain::ids::PlanId;
+use domain::ids::{PlanId, Revision};
 use domain::orchestration::plan::{PlanState, RATE_PER_SECOND_DEFAULT};
 use domain::orchestration::{Ask, Decided};
 use domain::reason::Reason;
@@ -18,7 +18,7 @@ use crate::orchestration::book::{Book, Leaving};
 use crate::orchestration::gather::{Asked, request_of};
 use crate::view::View;
 
-/// Moves of one plan in one batch; leaves room for everybody else.
+/// Moves of all plans in one batch; leaves room for everybody else.
 const MOVES_PER_BATCH: u64 = 2_000;
 
 /// A plan may save up so much of its rate, in milliseconds.
@@ -63,30 +63,45 @@ impl Pace {
     }
 }
 
+/// A plan whose owners move.
+#[derive(Debug)]
+struct Moving {
+    pace: Pace,
+    /// The revision at which it came to move: an older view does not show what it wrote.
+    since: Revision,
+}
+
 /// The running plans.
 #[derive(Default)]
 pub(in crate::orchestration) struct PlanFeed {
     leaving: Leaving,
-    moving: BTreeMap<PlanId, Pace>,
+    moving: BTreeMap<PlanId, Moving>,
+    /// The plan that was fed last: the next call begins behind it, so that none starves.
+    last: Option<PlanId>,
 }
 
 impl PlanFeed {
     /// Reads which plans run.
     pub(in crate::orchestration) async fn refresh(&mut self, store: &Store) -> Result<(), StoreError> {
+        // Read first: a database that is away must not make us forget what leaves.
+        let running = store.running_plans().await?;
+        let mut before = std::mem::take(&mut self.moving);
         self.leaving.clear();
-        let before = std::mem::take(&mut self.moving);
         let now = clock::monotonic();
-        for stamped in store.running_plans().await? {
-            let plan = PlanRecord::read(stamped.object)?;
+        for stamped in running {
+            let plan = match PlanRecord::read(stamped) {
+                Ok(plan) => plan,
+                Err(error) => {
+                    tracing::error!(%error, "a plan cannot be read and is passed over");
+                    continue;
+                }
+            };
             self.leaving.extend(plan.draft.steps.leaving.iter().cloned());
             if plan.state == PlanState::Applying && plan.row.step == STEP_MOVE {
                 let rate = plan.row.rate_per_s.unwrap_or(RATE_PER_SECOND_DEFAULT);
-                self.moving.insert(plan.row.id, Pace::new(rate, now));
-            }
-        }
-        for (plan, pace) in before {
-            if let Some(renewed) = self.moving.get_mut(&plan).filter(|it| it.rate_per_s == pace.rate_per_s) {
-                *renewed = pace;
+                let kept = before.remove(&plan.row.id).filter(|it| it.pace.rate_per_s == u64::from(rate));
+                let pace = kept.map_or_else(|| Pace::new(rate, now), |it| it.pace);
+                self.moving.insert(plan.row.id, Moving { pace, since: plan.revision });
             }
         }
         Ok(())
@@ -106,14 +121,19 @@ impl PlanFeed {
         now: Instant,
     ) -> Result<Vec<Planned>, StoreError> {
         let mut planned = Vec::new();
-        for (plan, pace) in &mut self.moving {
-            let due = pace.due(now).min(MOVES_PER_BATCH);
+        let mut room = MOVES_PER_BATCH;
+        for plan in self.in_turn() {
+            let Some(Moving { pace, since }) = self.moving.get_mut(&plan) else { continue };
+            let due = pace.due(now).min(room);
             let limit = u32::try_from(due).unwrap_or(u32::MAX);
-            if limit == 0 {
+            if limit == 0 || view.revision() < *since {
                 continue;
             }
+            self.last = Some(plan.clone());
+            let plan = &plan;
             let mut skipped = Vec::new();
             for it in store.pending_moves(plan, None, limit).await? {
+                room = room.saturating_sub(1);
                 match request(view, book, &it) {
                     Ok(asked) => planned.push(Planned { plan: plan.clone(), ordinal: it.ordinal, asked }),
                     Err(why) => skipped.push((it.ordinal, why)),
@@ -129,12 +149,20 @@ impl PlanFeed {
         Ok(planned)
     }
 
+    /// The plans, beginning behind the one that was fed last.
+    fn in_turn(&self) -> Vec<PlanId> {
+        let (mut before, mut behind): (Vec<PlanId>, Vec<PlanId>) =
+            self.moving.keys().cloned().partition(|plan| self.last.as_ref().is_some_and(|last| plan <= last));
+        behind.append(&mut before);
+        behind
+    }
+
     /// Counts committed moves against the rates.
     pub(in crate::orchestration) fn count(&mut self, decided: &[Decided], moves: &[PlanMoveOf]) {
         for it in moves {
             let is_there = decided.get(it.request as usize).is_some();
-            if let Some(pace) = self.moving.get_mut(&it.plan).filter(|_| is_there) {
-                pace.spend(1);
+            if let Some(moving) = self.moving.get_mut(&it.plan).filter(|_| is_there) {
+                moving.pace.spend(1);
             }
         }
     }

@@ -3,7 +3,8 @@
 //! The step says how far it has come: what widens is written, owners move, what narrows is written. The change that
 //! wrote the first is kept, since the objects of the plan stand under it from then on.
 
-use domain::ids::PlanId;
+use domain::ids::{PlanId, Revision};
+use domain::orchestration::Stamped;
 use domain::orchestration::plan::{Draft, PlanKind, PlanState};
 use serde::{Deserialize, Serialize};
 use store::{PlanRow, StoreError};
@@ -35,6 +36,9 @@ struct Kept {
 #[derive(Debug, Clone)]
 pub struct PlanRecord {
     pub row: PlanRow,
+    /// The change that wrote the row; whoever moves the plan on compares with it.
+    pub change: i64,
+    pub revision: Revision,
     pub kind: PlanKind,
     pub state: PlanState,
     pub ask: serde_json::Value,
@@ -49,14 +53,15 @@ impl PlanRecord {
     ///
     /// # Errors
     /// [`StoreError::Corrupt`] when it does not hold a plan.
-    pub fn read(row: PlanRow) -> Result<Self, StoreError> {
+    pub fn read(stamped: Stamped<PlanRow>) -> Result<Self, StoreError> {
+        let Stamped { object: row, change, revision } = stamped;
         let damaged = |what: String| StoreError::Corrupt { what: format!("plan {}: {what}", row.id) };
         let asked: Asked = serde_json::from_str(&row.request).map_err(|error| damaged(error.to_string()))?;
         let kept: Kept = serde_json::from_str(&row.summary).map_err(|error| damaged(error.to_string()))?;
         let kind = PlanKind::from_code(&row.kind).ok_or_else(|| damaged(format!("kind {:?}", row.kind)))?;
         let state = PlanState::from_code(&row.state).ok_or_else(|| damaged(format!("state {:?}", row.state)))?;
         let (ask, undo_of) = (asked.ask, asked.undo_of);
-        Ok(Self { row, kind, state, ask, undo_of, draft: kept.draft, widened: kept.widened })
+        Ok(Self { row, change, revision, kind, state, ask, undo_of, draft: kept.draft, widened: kept.widened })
     }
 
     /// The texts of a row: the request and the summary.

@@ -6,18 +6,21 @@
 use std::sync::Arc;
 
 use domain::master_data::Object;
-use domain::orchestration::plan::{Change as TopologyChange, Command, PlanState};
+use domain::orchestration::plan::{Change as TopologyChange, Command, PlanState, changed};
 use domain::time::Micros;
 use store::{Change, Intent, Store, StoreError};
 
 use super::record::{PlanRecord, STEP_MOVE, STEP_NARROW, STEP_WIDEN};
+use crate::master_data::{Refusal, guard_topology};
 use crate::orchestration::Leadership;
 use crate::tasks::{Status, Task, TaskError, Wake};
+use crate::view::View;
 use crate::wiring::Parts;
 
 /// The task that carries plans on.
 pub struct PlanRunner {
     store: Store,
+    view: Arc<View>,
     leadership: Arc<Leadership>,
     wake: Wake,
 }
@@ -25,7 +28,12 @@ pub struct PlanRunner {
 impl PlanRunner {
     /// A runner; idle while another process leads.
     pub fn new(parts: &Parts) -> Self {
-        Self { store: parts.store.clone(), leadership: Arc::clone(&parts.leadership), wake: parts.wake.clone() }
+        Self {
+            store: parts.store.clone(),
+            view: Arc::clone(&parts.view),
+            leadership: Arc::clone(&parts.leadership),
+            wake: parts.wake.clone(),
+        }
     }
 
     /// Carries one plan on by at most one step; true when it did.
@@ -43,7 +51,9 @@ impl PlanRunner {
         let mut change = self.store.begin(Intent::MasterData, &actor(plan), now).await?;
         if let Some(drifted) = find_drift(&mut change, plan).await? {
             change.rollback().await?;
-            return self.fail(plan, format!("{drifted} was changed after the plan was made; make a new plan"), now).await;
+            return self
+                .fail(plan, format!("{drifted} was changed after the plan was made; make a new plan"), now)
+                .await;
         }
         change.put_all(&steps.widen).await?;
         let row = plan.row_widened(change.id());
@@ -70,12 +80,17 @@ impl PlanRunner {
             change.rollback().await?;
             return self.fail(plan, format!("{drifted} was changed while the plan was applied"), now).await;
         }
+        if let Err(refusal) = self.guard(plan) {
+            change.rollback().await?;
+            return self.fail(plan, format!("{refusal}; make a new plan"), now).await;
+        }
         let TopologyChange { puts, deletions } = &plan.draft.steps.narrow;
         change.put_all(puts).await?;
         for it in deletions {
             let needed = change.references_to(it.kind, &it.id, 1).await?;
             if let Some(by) = needed.by.first() {
-                let text = format!("{} {} is still needed by {} {} ({} in all)", it.kind, it.id, by.kind, by.id, needed.total);
+                let text =
+                    format!("{} {} is still needed by {} {} ({} in all)", it.kind, it.id, by.kind, by.id, needed.total);
                 change.rollback().await?;
                 return self.fail(plan, text, now).await;
             }
@@ -83,6 +98,17 @@ impl PlanRunner {
         }
         let row = plan.row_in(PlanState::Done, STEP_NARROW, None);
         self.commit(change, plan, &row).await
+    }
+
+    /// Whoever came into the boundary after the plan was made must not be broken by its last step.
+    fn guard(&self, plan: &PlanRecord) -> Result<(), Refusal> {
+        let before = self.view.topology();
+        let before = &before.topology;
+        match changed(before, &plan.draft.steps.narrow) {
+            Ok(after) => guard_topology(&self.view, before, &after),
+            // What it refers to is gone: the drift of its objects says so better.
+            Err(_) => Ok(()),
+        }
     }
 
     /// Why nothing may be narrowed yet: owners that could not be moved out of a group that goes.
@@ -114,7 +140,7 @@ impl PlanRunner {
 
     /// Moves the plan on and commits; nothing when somebody told it something else meanwhile.
     async fn commit(&self, mut change: Change, plan: &PlanRecord, row: &store::PlanRow) -> Result<bool, StoreError> {
-        if !change.change_plan(row, plan.state.code()).await? {
+        if !change.change_plan(row, plan.change).await? {
             change.rollback().await?;
             return Ok(false);
         }
@@ -152,8 +178,15 @@ impl Task for PlanRunner {
         }
         let mut status = Status::idle();
         for running in self.store.running_plans().await? {
-            let plan = PlanRecord::read(running.object)?;
             status.backlog += 1;
+            let plan = match PlanRecord::read(running) {
+                Ok(plan) => plan,
+                // One damaged row must not hold up everybody else's plans.
+                Err(error) => {
+                    tracing::error!(%error, "a plan cannot be read and is passed over");
+                    continue;
+                }
+            };
             if plan.state == PlanState::Applying && self.carry_on(&plan, now).await? {
                 status.done += 1;
                 status.is_more = true;

@@ -60,7 +60,7 @@ pub enum PlanError {
     Illegal(#[from] IllegalCommand),
     #[error("a rate is 1 to {RATE_PER_SECOND_MAX} moves a second")]
     Rate,
-    #[error("only a plan that has begun can be undone; this one is {}", state.code())]
+    #[error("only a plan that is over can be undone; this one is {}: abort it first", state.code())]
     NothingToUndo { state: PlanState },
     #[error("the view is behind; try again")]
     Behind,
@@ -116,10 +116,10 @@ impl Plans {
     /// A plan of the reverse: the moves that were made, and the objects as they were.
     ///
     /// # Errors
-    /// [`PlanError::NothingToUndo`] for a plan that has not begun.
+    /// [`PlanError::NothingToUndo`] for a plan that is not over: its reverse moves would meet its own.
     pub async fn undo(&self, id: &PlanId, actor: &str) -> Result<PlanView, PlanError> {
         let undone = self.get(id).await?.record;
-        if matches!(undone.state, PlanState::Draft | PlanState::Applying) {
+        if !undone.state.is_over() {
             return Err(PlanError::NothingToUndo { state: undone.state });
         }
         let ground = self.ground().await?;
@@ -145,7 +145,8 @@ impl Plans {
     pub async fn get(&self, id: &PlanId) -> Result<PlanView, PlanError> {
         let found = self.store.plan(id).await?.ok_or_else(|| PlanError::NotFound { id: id.clone() })?;
         let counts = self.store.move_counts(id).await?;
-        Ok(PlanView { record: PlanRecord::read(found.object)?, revision: found.revision, counts })
+        let record = PlanRecord::read(found)?;
+        Ok(PlanView { revision: record.revision, record, counts })
     }
 
     /// Plans after `after`, by id.
@@ -156,7 +157,8 @@ impl Plans {
         let mut plans = Vec::new();
         for found in self.store.list_plans(after, limit).await? {
             let counts = self.store.move_counts(&found.object.id).await?;
-            plans.push(PlanView { record: PlanRecord::read(found.object)?, revision: found.revision, counts });
+            let record = PlanRecord::read(found)?;
+            plans.push(PlanView { revision: record.revision, record, counts });
         }
         Ok(plans)
     }
@@ -190,7 +192,7 @@ impl Plans {
         let row = PlanRow { rate_per_s: rate.or(plan.row.rate_per_s), ..row };
         if row != plan.row {
             let mut change = self.store.begin(Intent::Plans, actor, clock::now()).await?;
-            if !change.change_plan(&row, plan.state.code()).await? {
+            if !change.change_plan(&row, plan.change).await? {
                 return Err(PlanError::Raced);
             }
             change.commit().await?;
@@ -207,7 +209,7 @@ impl Plans {
         }
         let mut leaving = std::collections::BTreeSet::new();
         for running in self.store.running_plans().await? {
-            leaving.extend(PlanRecord::read(running.object)?.draft.steps.leaving);
+            leaving.extend(PlanRecord::read(running)?.draft.steps.leaving);
         }
         let topology = self.view.topology();
         let frame = Frame::build(&topology.topology, &leaving);
@@ -287,11 +289,7 @@ fn pending((ordinal, it): (u32, domain::orchestration::plan::Move)) -> PlanMove 
 }
 
 fn reversed(flow: &domain::orchestration::plan::GroupFlow) -> domain::orchestration::plan::GroupFlow {
-    domain::orchestration::plan::GroupFlow {
-        group: flow.group.clone(),
-        arriving: flow.leaving,
-        leaving: flow.arriving,
-    }
+    domain::orchestration::plan::GroupFlow { group: flow.group.clone(), arriving: flow.leaving, leaving: flow.arriving }
 }
 
 fn faults<T: ToString>(faults: Vec<T>) -> PlanError {
