@@ -66,7 +66,9 @@ enum Command {
         print_config: bool,
     },
     /// Write manifests: all or nothing
-    #[command(after_help = "Examples:\n  tenure apply -f fleet/\n  tenure apply -f fleet.yaml --dry-run\n  cat fleet.yaml | tenure apply -f - --set fleet --prune")]
+    #[command(
+        after_help = "Examples:\n  tenure apply -f fleet/\n  tenure apply -f fleet.yaml --dry-run\n  cat fleet.yaml | tenure apply -f - --set fleet --prune"
+    )]
     Apply {
         /// A file, a directory of files, or - for standard input
         #[arg(short, long = "file", value_name = "FILE|DIR|-", required = true)]
@@ -103,7 +105,9 @@ enum Command {
         allow_disruption: bool,
     },
     /// Read objects from CSV or NDJSON, streamed
-    #[command(after_help = "A mapping is field=column, field=slug(column) to make an id of any text, field='text' for the same value in each row, or weight=count() for the number of rows that say the same group.\n\nExamples:\n  tenure import groups servers.csv --map 'id=slug(city)' --map 'region=slug(country)' --map 'weight=count()'\n  tenure import nodes servers.csv --map 'id=slug(hostname)' --map location.latitude=lat --map \"groups='pool'\"\n  tenure import instances customers.csv --map id=account --map \"product='basic'\"")]
+    #[command(
+        after_help = "A mapping is field=column, field=slug(column) to make an id of any text, field='text' for the same value in each row, or weight=count() for the number of rows that say the same group.\n\nExamples:\n  tenure import groups servers.csv --map 'id=slug(city)' --map 'region=slug(country)' --map 'weight=count()'\n  tenure import nodes servers.csv --map 'id=slug(hostname)' --map location.latitude=lat --map \"groups='pool'\"\n  tenure import instances customers.csv --map id=account --map \"product='basic'\""
+    )]
     Import(ImportArgs),
     /// Write a kind as NDJSON that import takes back
     Export { kind: String },
@@ -342,8 +346,15 @@ async fn serve(flags: &ServeFlags, is_print: bool, output: Output) -> Result<(),
     if !is_print {
         return server::serve(settings).await.map_err(Failure::new);
     }
-    let rows = sourced.iter().map(|it| vec![it.name.to_owned(), it.value.clone(), it.origin.to_string(), it.meaning.to_owned()]);
-    let json = || sourced.iter().map(|it| serde_json::json!({"name": it.name, "value": it.value, "from": it.origin.to_string()})).collect();
+    let rows = sourced
+        .iter()
+        .map(|it| vec![it.name.to_owned(), it.value.clone(), it.origin.to_string(), it.meaning.to_owned()]);
+    let json = || {
+        sourced
+            .iter()
+            .map(|it| serde_json::json!({"name": it.name, "value": it.value, "from": it.origin.to_string()}))
+            .collect()
+    };
     output.rows(&["SETTING", "VALUE", "FROM", "MEANING"], rows.collect(), json)
 }
 

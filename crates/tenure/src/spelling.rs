@@ -17,7 +17,8 @@ fn program() -> String {
     let own = std::env::current_exe().ok().and_then(|path| path.canonicalize().ok());
     let Some(own) = own else { return "tenure".to_owned() };
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let is_on_path = std::env::split_paths(&path).any(|it| it.join("tenure").canonicalize().is_ok_and(|found| found == own));
+    let is_on_path =
+        std::env::split_paths(&path).any(|it| it.join("tenure").canonicalize().is_ok_and(|found| found == own));
     let here = std::env::current_dir().ok().and_then(|path| path.canonicalize().ok());
     spell(&own, is_on_path, here)
 }

@@ -43,7 +43,10 @@ fn resolution_text(body: &ResolutionBody) -> String {
         None => String::new(),
     };
     let reason = body.reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
-    let head = format!("{}: {}{reason}{owner}; {} by {}; revision {}", body.instance, body.status, body.mode, body.order, body.revision);
+    let head = format!(
+        "{}: {}{reason}{owner}; {} by {}; revision {}",
+        body.instance, body.status, body.mode, body.order, body.revision
+    );
     if body.nodes.is_empty() {
         return head;
     }

@@ -65,7 +65,11 @@ pub fn read_all(files: &[PathBuf]) -> Result<Vec<Parsed>, Failure> {
 
 fn faulty(faults: &[Fault]) -> Failure {
     let lines: Vec<String> = faults.iter().map(ToString::to_string).collect();
-    Failure::new(format!("{} in the manifests; nothing was written\n{}", count(faults.len(), "fault"), lines.join("\n")))
+    Failure::new(format!(
+        "{} in the manifests; nothing was written\n{}",
+        count(faults.len(), "fault"),
+        lines.join("\n")
+    ))
 }
 
 /// The objects as a JSON array. `created` is sent only where the file says it.
@@ -111,7 +115,9 @@ fn read_texts(files: &[PathBuf]) -> Result<Vec<(String, String)>, Failure> {
     for file in files {
         if file.as_os_str() == "-" {
             let mut text = String::new();
-            std::io::stdin().read_to_string(&mut text).map_err(|error| Failure::new(format!("standard input: {error}")))?;
+            std::io::stdin()
+                .read_to_string(&mut text)
+                .map_err(|error| Failure::new(format!("standard input: {error}")))?;
             texts.push(("standard input".to_owned(), text));
         } else if file.is_dir() {
             for path in manifests_in(file)? {
@@ -181,4 +187,3 @@ const LINES_MAX: usize = 60;
 pub fn count(number: usize, noun: &str) -> String {
     if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
 }
-

@@ -73,7 +73,8 @@ impl Connection {
     /// [`Failure`] when the URL is none.
     pub fn new(server: &str, token: Option<&str>) -> Result<Self, Failure> {
         let server = server.trim_end_matches('/').to_owned();
-        let url = reqwest::Url::parse(&server).map_err(|error| Failure::usage(format!("--server {server}: {error}")))?;
+        let url =
+            reqwest::Url::parse(&server).map_err(|error| Failure::usage(format!("--server {server}: {error}")))?;
         let builder = reqwest::Client::builder()
             .connect_timeout(CONNECT_MAX)
             .user_agent(concat!("tenure/", env!("CARGO_PKG_VERSION")));
@@ -126,7 +127,11 @@ impl Connection {
 
     fn unreachable(&self, error: &reqwest::Error) -> Failure {
         let cause = crate::server::chain(error);
-        let hint = if error.is_connect() { "\n  hint: is it running? tenure serve; another address: --server URL" } else { "" };
+        let hint = if error.is_connect() {
+            "\n  hint: is it running? tenure serve; another address: --server URL"
+        } else {
+            ""
+        };
         Failure::new(format!("{} cannot be reached: {cause}{hint}", self.server))
     }
 

@@ -122,11 +122,10 @@ impl Rows {
             let line = csv.position().line();
             let row = match csv.read_record(&mut record) {
                 Ok(false) => return Ok(()),
-                Ok(true) => mapping.object(&record).map(|it| Value::Object(it).to_string()).map_err(|fault| RefusedRow {
-                    line,
-                    code: fault.code.to_string(),
-                    detail: fault.to_string(),
-                }),
+                Ok(true) => mapping
+                    .object(&record)
+                    .map(|it| Value::Object(it).to_string())
+                    .map_err(|fault| RefusedRow { line, code: fault.code.to_string(), detail: fault.to_string() }),
                 Err(error) => Err(RefusedRow { line, code: "broken-row".to_owned(), detail: error.to_string() }),
             };
             if !sink((line, row)) {
@@ -227,7 +226,12 @@ fn imported_text(imported: &Imported) -> String {
     }
     lines.push(format!(
         "{} accepted: {} created, {} updated, {} unchanged; {} refused; revision {}",
-        imported.accepted, imported.created, imported.updated, imported.unchanged, imported.refused_total, imported.revision
+        imported.accepted,
+        imported.created,
+        imported.updated,
+        imported.unchanged,
+        imported.refused_total,
+        imported.revision
     ));
     if let Some(pending) = imported.pending.filter(|pending| *pending > 0) {
         lines.push(format!("{pending} have no owner yet: tenure doctor says who leads"));
@@ -238,7 +242,10 @@ fn imported_text(imported: &Imported) -> String {
 fn refuse_if_any(imported: &Imported) -> Result<(), Failure> {
     match imported.refused_total {
         0 => Ok(()),
-        refused => Err(Failure::new(format!("{} refused; the rest is kept", count(usize::try_from(refused).unwrap_or(usize::MAX), "row")))),
+        refused => Err(Failure::new(format!(
+            "{} refused; the rest is kept",
+            count(usize::try_from(refused).unwrap_or(usize::MAX), "row")
+        ))),
     }
 }
 
@@ -264,15 +271,16 @@ async fn import_objects(
     let mut faults: Vec<String> = Vec::new();
     let path = args.file.display().to_string();
     rows.read(reader, |(line, row)| {
-        let object = row.map_err(|refused| refused.detail).and_then(|text| match serde_json::from_str::<Value>(&text) {
-            Ok(Value::Object(mut fields)) => {
-                fields.entry("kind").or_insert_with(|| kind.name().into());
-                Ok(fields)
-            }
-            Ok(_) => Err("not an object".to_owned()),
-            Err(_) if text.trim().is_empty() => Ok(Map::new()),
-            Err(error) => Err(error.to_string()),
-        });
+        let object =
+            row.map_err(|refused| refused.detail).and_then(|text| match serde_json::from_str::<Value>(&text) {
+                Ok(Value::Object(mut fields)) => {
+                    fields.entry("kind").or_insert_with(|| kind.name().into());
+                    Ok(fields)
+                }
+                Ok(_) => Err("not an object".to_owned()),
+                Err(_) if text.trim().is_empty() => Ok(Map::new()),
+                Err(error) => Err(error.to_string()),
+            });
         match object {
             Ok(fields) if fields.is_empty() => {}
             Ok(fields) => {

@@ -12,7 +12,10 @@ use super::Failure;
 /// Where the text of a field comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Source {
-    Column { at: usize, is_slug: bool },
+    Column {
+        at: usize,
+        is_slug: bool,
+    },
     Text(String),
     /// The number of rows that say the same object, known when all are read.
     Rows,
@@ -42,9 +45,9 @@ impl Mapping {
         let mut fields: Vec<(String, Source)> = Vec::new();
         let mut unmapped: Vec<String> = Vec::new();
         for text in mappings {
-            let (field, source) = text
-                .split_once('=')
-                .ok_or_else(|| Failure::usage(format!("--map {text}: expected field=column, for example id=hostname")))?;
+            let (field, source) = text.split_once('=').ok_or_else(|| {
+                Failure::usage(format!("--map {text}: expected field=column, for example id=hostname"))
+            })?;
             check_field(kind, field)?;
             if source.is_empty() {
                 unmapped.push(field.to_owned());
@@ -63,7 +66,9 @@ impl Mapping {
         }
         if !fields.iter().any(|(field, _)| field == "id") {
             let columns = header.join(", ");
-            return Err(Failure::usage(format!("nothing is mapped to id; the file has the columns {columns}; use --map id=COLUMN")));
+            return Err(Failure::usage(format!(
+                "nothing is mapped to id; the file has the columns {columns}; use --map id=COLUMN"
+            )));
         }
         Ok(Self { kind, fields })
     }
@@ -110,7 +115,9 @@ fn source_of(mapping: &str, source: &str, header: &[String]) -> Result<Source, F
         None => {
             let hint = manifest::did_you_mean(column, header.iter().map(String::as_str))
                 .map_or_else(|| format!("the file has {}", header.join(", ")), |it| format!("did you mean {it:?}?"));
-            Err(Failure::usage(format!("--map {mapping}: no column {column:?}; {hint}; the same text in each row is \"field='text'\" with both quotes")))
+            Err(Failure::usage(format!(
+                "--map {mapping}: no column {column:?}; {hint}; the same text in each row is \"field='text'\" with both quotes"
+            )))
         }
     }
 }
@@ -120,7 +127,9 @@ fn check_counted(kind: Kind, mapping: &str, field: &str) -> Result<(), Failure> 
     if field == "weight" && kind != Kind::Instance {
         return Ok(());
     }
-    Err(Failure::usage(format!("--map {mapping}: {ROWS} is the number of rows of one object, for weight=count() of groups or nodes")))
+    Err(Failure::usage(format!(
+        "--map {mapping}: {ROWS} is the number of rows of one object, for weight=count() of groups or nodes"
+    )))
 }
 
 fn check_field(kind: Kind, path: &str) -> Result<(), Failure> {

@@ -80,7 +80,9 @@ fn columns(kind: Kind) -> &'static [&'static str] {
         Kind::Region => &["id", "name", "jurisdiction", "state"],
         Kind::ResourceGroup => &["id", "region", "weight", "state"],
         Kind::RuntimeTemplate | Kind::OutboundTemplate => &["id", "state", "body"],
-        Kind::Node => &["id", "groups", "state", "priority", "weight", "location.city", "runtime_template", "outbound_template"],
+        Kind::Node => {
+            &["id", "groups", "state", "priority", "weight", "location.city", "runtime_template", "outbound_template"]
+        }
         Kind::AccessTemplate => &["id", "mode", "groups", "regions", "nodes", "order", "limit", "on_broken"],
         Kind::Product => &["id", "access_template", "quota.bytes", "limits.devices"],
         Kind::Instance => &["id", "product", "jurisdiction", "status", "weight", "created", "expires"],
@@ -94,7 +96,8 @@ fn cell(item: &Value, path: &str) -> String {
         None | Some(Value::Null) => "-".to_owned(),
         Some(Value::String(text)) => text.clone(),
         Some(Value::Array(items)) => {
-            let words: Vec<String> = items.iter().map(|it| it.as_str().map_or_else(|| it.to_string(), str::to_owned)).collect();
+            let words: Vec<String> =
+                items.iter().map(|it| it.as_str().map_or_else(|| it.to_string(), str::to_owned)).collect();
             match words.len() {
                 0..=3 => words.join(","),
                 more => format!("{},{},… ({more})", words[0], words[1]),
@@ -155,7 +158,9 @@ pub async fn delete(at: &Connection, output: Output, kind: &str, id: &str, allow
     let query: &[(&str, &str)] = if allow { &[("allow_disruption", "true")] } else { &[] };
     at.send(at.request(Method::DELETE, &path_of(kind, id)).query(query)).await?;
     let done = if kind == Kind::Instance { "terminated" } else { "deleted" };
-    output.rows(&["KIND", "ID", "DONE"], vec![vec![kind.to_string(), id.to_owned(), done.to_owned()]], || {
-        serde_json::json!({"kind": kind.name(), "id": id, "action": done})
-    })
+    output.rows(
+        &["KIND", "ID", "DONE"],
+        vec![vec![kind.to_string(), id.to_owned(), done.to_owned()]],
+        || serde_json::json!({"kind": kind.name(), "id": id, "action": done}),
+    )
 }

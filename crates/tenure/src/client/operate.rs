@@ -84,7 +84,11 @@ pub async fn tokens(at: &Connection, output: Output, command: TokenCommand) -> R
             };
             let made: CreatedToken = at.post("/v1/tokens", &body).await?;
             output.text_or(&made, || made.secret.clone())?;
-            output.remark(&format!("token {} may {}; it is shown this once", made.token.id, made.token.scopes.join(", ")));
+            output.remark(&format!(
+                "token {} may {}; it is shown this once",
+                made.token.id,
+                made.token.scopes.join(", ")
+            ));
             Ok(())
         }
         TokenCommand::List => {
@@ -101,14 +105,26 @@ pub async fn tokens(at: &Connection, output: Output, command: TokenCommand) -> R
             let rows = tokens.iter().map(|it| {
                 let state = if it.revoked.is_some() { "revoked" } else { "active" };
                 let (created, expires, used) = (time(Some(it.created)), time(it.expires), time(it.last_used));
-                vec![it.id.clone(), state.to_owned(), it.scopes.join(","), or_dash(it.reporter.as_ref()), created, expires, used]
+                vec![
+                    it.id.clone(),
+                    state.to_owned(),
+                    it.scopes.join(","),
+                    or_dash(it.reporter.as_ref()),
+                    created,
+                    expires,
+                    used,
+                ]
             });
             let head = ["TOKEN", "STATE", "SCOPES", "REPORTER", "CREATED", "EXPIRES", "LAST USED"];
             output.rows(&head, rows.collect(), || json!(tokens))
         }
         TokenCommand::Revoke { id } => {
             at.send(at.request(Method::DELETE, &format!("/v1/tokens/{id}"))).await?;
-            output.rows(&["TOKEN", "DONE"], vec![vec![id.clone(), "revoked".to_owned()]], || json!({"id": id, "action": "revoked"}))
+            output.rows(
+                &["TOKEN", "DONE"],
+                vec![vec![id.clone(), "revoked".to_owned()]],
+                || json!({"id": id, "action": "revoked"}),
+            )
         }
     }
 }
@@ -122,7 +138,9 @@ pub async fn audit(at: &Connection, output: Output, command: AuditCommand) -> Re
         AuditCommand::Verify => {
             let verified: Verified = at.get("/v1/audit/verify").await?;
             output.text_or(&verified, || match verified.broken_at {
-                None => format!("{} entries: every hash is that of its leaf and of the entry before it", verified.entries),
+                None => {
+                    format!("{} entries: every hash is that of its leaf and of the entry before it", verified.entries)
+                }
                 Some(at) => format!("broken at entry {at}, after {} good ones", verified.entries),
             })?;
             if verified.ok { Ok(()) } else { Err(Failure::new("the audit log does not hold together")) }
@@ -130,7 +148,12 @@ pub async fn audit(at: &Connection, output: Output, command: AuditCommand) -> Re
         AuditCommand::List { limit } => {
             let page: AuditPage = at.get(&format!("/v1/audit/entries?limit={limit}")).await?;
             let rows = page.items.iter().map(|it| {
-                vec![it.seq.to_string(), it.revision.to_string(), it.leaf.clone(), it.chain_hash.chars().take(12).collect()]
+                vec![
+                    it.seq.to_string(),
+                    it.revision.to_string(),
+                    it.leaf.clone(),
+                    it.chain_hash.chars().take(12).collect(),
+                ]
             });
             output.rows(&["ENTRY", "REVISION", "LEAF", "CHAIN"], rows.collect(), || json!(page))
         }

@@ -28,7 +28,10 @@ pub fn preview(plan: &Plan) -> String {
 
 fn head(plan: &Plan) -> String {
     let takes_back = plan.undo_of.as_ref().map(|id| format!(", takes back {id}")).unwrap_or_default();
-    format!("{} plan {}{takes_back}: {}, worked out at revision {}", plan.kind, plan.id, plan.state, plan.snapshot_revision)
+    format!(
+        "{} plan {}{takes_back}: {}, worked out at revision {}",
+        plan.kind, plan.id, plan.state, plan.snapshot_revision
+    )
 }
 
 /// What a change of the topology does to whom.
@@ -68,7 +71,10 @@ fn change_text(it: ResolutionChange) -> String {
     if it.instances == 0 {
         return "0".to_owned();
     }
-    format!("{}: {} nodes more, {} nodes fewer, counted for each instance", it.instances, it.nodes_added, it.nodes_removed)
+    format!(
+        "{}: {} nodes more, {} nodes fewer, counted for each instance",
+        it.instances, it.nodes_added, it.nodes_removed
+    )
 }
 
 fn groups(plan: &Plan) -> String {
@@ -107,7 +113,10 @@ fn sum(plan: &Plan) -> String {
 pub fn standing(plan: &Plan) -> String {
     let it = plan.progress;
     let error = plan.error.as_ref().map(|error| format!(": {error}")).unwrap_or_default();
-    format!("plan {} is {}{error}; {} moved, {} skipped, {} pending", plan.id, plan.state, it.done, it.skipped, it.pending)
+    format!(
+        "plan {} is {}{error}; {} moved, {} skipped, {} pending",
+        plan.id, plan.state, it.done, it.skipped, it.pending
+    )
 }
 
 /// The moves that were not made, and why.
@@ -157,7 +166,9 @@ mod tests {
             estimate_s: 1,
             ownership_changed: Some(98),
             resolution_changed: Some(delivered),
-            by_product: Some([("basic".to_owned(), ProductChange { ownership_changed: 98, resolution_changed: delivered })].into()),
+            by_product: Some(
+                [("basic".to_owned(), ProductChange { ownership_changed: 98, resolution_changed: delivered })].into(),
+            ),
             blocked: [("no-candidate".to_owned(), 2)].into(),
             progress: PlanProgress { pending: 98, done: 0, skipped: 0 },
             rate_per_s: 100,
@@ -217,6 +228,10 @@ mod tests {
             skipped 2, generation-drifted: the ownership changed after the plan was made
               a eu-a → eu-b
               b eu-a → eu-b"#]]
-        .assert_eq(&skipped_text(&[it("a", "generation-drifted"), it("b", "generation-drifted"), it("c", "already-there")]));
+        .assert_eq(&skipped_text(&[
+            it("a", "generation-drifted"),
+            it("b", "generation-drifted"),
+            it("c", "already-there"),
+        ]));
     }
 }

@@ -164,11 +164,14 @@ async fn apply(at: &Connection, output: Output, id: &str, rate: Option<&str>, no
         return output.text_or(&plan, || standing(&plan));
     }
     let plan = wait(at, output, plan).await?;
-    let skipped = if plan.progress.skipped == 0 { Vec::new() } else { moves(at, id, |it| it.state == "skipped").await? };
+    let skipped =
+        if plan.progress.skipped == 0 { Vec::new() } else { moves(at, id, |it| it.state == "skipped").await? };
     output.text_or(&plan, || format!("{}{}", standing(&plan), skipped_text(&skipped)))?;
     match plan.state.as_str() {
         "done" => Ok(()),
-        "failed" => Err(Failure::new(format!("the plan failed: {}", plan.error.as_deref().unwrap_or("no cause is recorded")))),
+        "failed" => {
+            Err(Failure::new(format!("the plan failed: {}", plan.error.as_deref().unwrap_or("no cause is recorded"))))
+        }
         other => Err(Failure::new(format!("the plan was {other} before it was done"))),
     }
 }
@@ -198,7 +201,8 @@ fn progress(output: Output, all: u64) -> ProgressBar {
     if output.is_quiet || !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
-    let style = ProgressStyle::with_template("{bar:30} {pos}/{len} moves {per_sec} {eta}  (Ctrl-C leaves the plan running)");
+    let style =
+        ProgressStyle::with_template("{bar:30} {pos}/{len} moves {per_sec} {eta}  (Ctrl-C leaves the plan running)");
     ProgressBar::new(all).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 

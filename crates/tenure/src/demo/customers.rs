@@ -166,7 +166,8 @@ mod tests {
             assert!(text.contains(ending), "{ending}");
         }
         let now = domain::time::Micros(0);
-        let fault = text.lines().zip(1u64..).find_map(|(line, at)| wire::manifest::parse_import_row(line, at, now).err());
+        let fault =
+            text.lines().zip(1u64..).find_map(|(line, at)| wire::manifest::parse_import_row(line, at, now).err());
         assert!(fault.is_none(), "{fault:?}");
     }
 }

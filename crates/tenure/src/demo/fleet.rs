@@ -251,7 +251,11 @@ mod tests {
         let mut objects = base();
         objects.extend(later());
         let ids = |kind: &str| -> BTreeSet<String> {
-            objects.iter().filter(|it| it["kind"] == kind).map(|it| it["id"].as_str().expect("an id").to_owned()).collect()
+            objects
+                .iter()
+                .filter(|it| it["kind"] == kind)
+                .map(|it| it["id"].as_str().expect("an id").to_owned())
+                .collect()
         };
         let (groups, nodes) = (ids("ResourceGroup"), ids("Node"));
         let mut addresses = BTreeSet::new();
@@ -280,7 +284,12 @@ mod tests {
         // Farther than 15 km apart: a copied line would show as two cities in one place.
         for (at, one) in cities.iter().enumerate() {
             for other in &cities[at + 1..] {
-                assert!((one.latitude - other.latitude).abs() + (one.longitude - other.longitude).abs() > 0.2, "{} {}", one.name, other.name);
+                assert!(
+                    (one.latitude - other.latitude).abs() + (one.longitude - other.longitude).abs() > 0.2,
+                    "{} {}",
+                    one.name,
+                    other.name
+                );
             }
         }
     }

@@ -52,7 +52,8 @@ async fn show(running: &Running, place: &Place, instances: u32) -> Result<(), Fa
     let address = reachable(running.address());
     let (url, data) = (format!("http://{address}"), place.path());
     let token = data.join("admin.token");
-    let token = std::fs::read_to_string(&token).map_err(|error| Failure::new(format!("{}: {error}", token.display())))?;
+    let token =
+        std::fs::read_to_string(&token).map_err(|error| Failure::new(format!("{}: {error}", token.display())))?;
     let at = Connection::new(&url, Some(token.trim()))?;
     let bar = progress();
     let manifests = setup::set_up(&at, data, instances, &bar).await;
@@ -63,7 +64,10 @@ async fn show(running: &Running, place: &Place, instances: u32) -> Result<(), Fa
     server::announce(running);
     print(&tour::text(&spelling::call(&url), data, &tour::cast(&running.parts().view), place.is_kept()));
     if let Err(error) = &note {
-        print(&format!("Commands need TENURE_DATA={} to find the token: {error}\n", spelling::quote(&data.display().to_string())));
+        print(&format!(
+            "Commands need TENURE_DATA={} to find the token: {error}\n",
+            spelling::quote(&data.display().to_string())
+        ));
     }
     reporters::report(&at, &manifests, setup::SEED, incarnation()).await;
     Ok(())

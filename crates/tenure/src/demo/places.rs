@@ -168,10 +168,7 @@ pub const AREAS: &[Area] = &[
         name: "Japan",
         jurisdiction: "JP",
         group_weights: &[100, 100, 80],
-        cities: &[
-            city("tyo", "Tokyo", "JP", 35.6762, 139.6503),
-            city("osa", "Osaka", "JP", 34.6937, 135.5023),
-        ],
+        cities: &[city("tyo", "Tokyo", "JP", 35.6762, 139.6503), city("osa", "Osaka", "JP", 34.6937, 135.5023)],
     },
     Area {
         region: "au",
@@ -202,8 +199,5 @@ pub const ADDED: Area = Area {
     name: "New Zealand",
     jurisdiction: "NZ",
     group_weights: &[60],
-    cities: &[
-        city("akl", "Auckland", "NZ", -36.8509, 174.7645),
-        city("wlg", "Wellington", "NZ", -41.2866, 174.7756),
-    ],
+    cities: &[city("akl", "Auckland", "NZ", -36.8509, 174.7645), city("wlg", "Wellington", "NZ", -41.2866, 174.7756)],
 };

@@ -26,16 +26,22 @@ struct Reporter {
 /// Reports for the nodes of some manifests until the caller drops it. `incarnation` is larger than at any start before.
 pub async fn report(at: &Connection, manifests: &[Value], seed: u64, incarnation: u64) {
     let nodes: Vec<&Value> = manifests.iter().filter(|it| it["kind"] == "Node").collect();
-    let is_in_the_dark = |node: &&Value| node["groups"].as_array().is_some_and(|it| it.iter().any(|group| group == DARK));
+    let is_in_the_dark =
+        |node: &&Value| node["groups"].as_array().is_some_and(|it| it.iter().any(|group| group == DARK));
     let mut weather = Weather::new(seed, nodes.iter().map(is_in_the_dark));
-    let life = |node: &&Value| Reporter { node: node["id"].as_str().unwrap_or_default().to_owned(), incarnation, sequence: 0 };
+    let life =
+        |node: &&Value| Reporter { node: node["id"].as_str().unwrap_or_default().to_owned(), incarnation, sequence: 0 };
     let mut reporters: Vec<Reporter> = nodes.iter().map(life).collect();
     let mut ticks = tokio::time::interval(Duration::from_secs(1));
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     for second in 0u64.. {
         ticks.tick().await;
         if second > 0 && Weather::is_dark(second) != Weather::is_dark(second - 1) {
-            let what = if Weather::is_dark(second) { "goes dark: its owners are repaired" } else { "is back: nobody returns to it" };
+            let what = if Weather::is_dark(second) {
+                "goes dark: its owners are repaired"
+            } else {
+                "is back: nobody returns to it"
+            };
             eprintln!("group {DARK} {what}");
         }
         let words = weather.pass(second);

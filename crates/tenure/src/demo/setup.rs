@@ -61,8 +61,10 @@ pub async fn set_up(at: &Connection, data: &Path, instances: u32, bar: &Progress
 }
 
 fn write_yaml(path: &Path, objects: &[Value]) -> Result<(), Failure> {
-    let documents: Result<Vec<String>, String> =
-        objects.iter().map(|it| wire::manifest::json_to_yaml(&it.to_string()).map_err(|error| error.to_string())).collect();
+    let documents: Result<Vec<String>, String> = objects
+        .iter()
+        .map(|it| wire::manifest::json_to_yaml(&it.to_string()).map_err(|error| error.to_string()))
+        .collect();
     let text = documents.map_err(Failure::new)?.join("---\n");
     std::fs::write(path, text).map_err(|error| Failure::new(format!("{}: {error}", path.display())))
 }

@@ -45,7 +45,10 @@ pub fn cast(view: &View) -> Cast {
 /// The tour. `call` is the program with what it needs to find the server.
 pub fn text(call: &str, data: &Path, cast: &Cast, is_kept: bool) -> String {
     let scale_out = quote(&data.join(SCALE_OUT_FILE).display().to_string());
-    let mut text = format!("\nA sample fleet of {} instances, with nodes that fail and return. Paste into another terminal, in this directory:\n", cast.instances);
+    let mut text = format!(
+        "\nA sample fleet of {} instances, with nodes that fail and return. Paste into another terminal, in this directory:\n",
+        cast.instances
+    );
     if let Some(id) = &cast.explained {
         text += &format!(
             "

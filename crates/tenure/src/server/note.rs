@@ -10,7 +10,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
-use rustix::process::{Pid, getpid, geteuid, test_kill_process};
+use rustix::process::{Pid, geteuid, getpid, test_kill_process};
 
 /// Longer than any path with a process id; a file that says more is none of ours.
 const CONTENT_BYTES_MAX: u64 = 8 * 1024;

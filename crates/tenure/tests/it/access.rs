@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 
+use crate::caller::{Caller, runtime};
 use crate::fleet::serve;
 use crate::ground::{Ground, Server, says};
 
@@ -79,10 +80,8 @@ fn a_report_token_speaks_for_its_reporter_alone() {
     let secret = server.ok(&["token", "create", "--scope", "report", "--reporter", "eu-a-1"]).trim().to_owned();
     let report = |reporter: &str| {
         let body = serde_json::json!({"reporter": reporter, "incarnation": 1, "sequence": 1, "node": {"status": "up", "load_permille": 100}});
-        let client = reqwest::Client::builder().no_proxy().build().unwrap();
-        let request = client.post(format!("{}/v1/reports", server.url)).bearer_auth(&secret).json(&body);
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async { request.send().await.unwrap().status().as_u16() })
+        let caller = Caller::new(&server.url, &secret);
+        runtime().block_on(caller.ask(reqwest::Method::POST, "/v1/reports", Some(body))).unwrap().0
     };
     assert_eq!(report("eu-a-1"), 200);
     assert_eq!(report("eu-a-1"), 200, "a duplicate is a success");

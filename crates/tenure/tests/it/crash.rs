@@ -99,7 +99,8 @@ async fn put(caller: Caller, round: u64, all: Arc<Mutex<Acknowledged>>) {
 /// Moves the first instances to a group, again and again.
 async fn plan(caller: Caller, group: &str, all: Arc<Mutex<Acknowledged>>) {
     for first in (0..200usize).step_by(40).cycle() {
-        let moves: Vec<_> = (first..first + 40).map(|at| json!({"instance": format!("svc-{at}"), "to": group})).collect();
+        let moves: Vec<_> =
+            (first..first + 40).map(|at| json!({"instance": format!("svc-{at}"), "to": group})).collect();
         let made = caller.ask(Method::POST, "/v1/plans", Some(json!({"kind": "move", "moves": moves}))).await;
         let Ok((201, plan)) = made else { return };
         let id = plan["id"].as_str().unwrap().to_owned();

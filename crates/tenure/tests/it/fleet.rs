@@ -80,7 +80,10 @@ pub fn put(ground: &crate::ground::Ground, server: &crate::ground::Server, insta
 }
 
 /// How many instances each group owns, from `export` and `get`: `(group, number)` by id.
-pub fn owners(server: &crate::ground::Server, ids: impl IntoIterator<Item = String>) -> std::collections::BTreeMap<String, usize> {
+pub fn owners(
+    server: &crate::ground::Server,
+    ids: impl IntoIterator<Item = String>,
+) -> std::collections::BTreeMap<String, usize> {
     let mut owners = std::collections::BTreeMap::new();
     for id in ids {
         let group = owner(server, &id);

@@ -8,7 +8,10 @@ fn an_apply_writes_all_and_twice_changes_nothing() {
     let ground = Ground::new();
     let server = ground.serve();
     ground.write("fleet.yaml", FLEET);
-    says(&server.ok(&["apply", "-f", "fleet.yaml"]), &["created   Region eu", "22 created, 0 updated, 0 deleted, 0 unchanged"]);
+    says(
+        &server.ok(&["apply", "-f", "fleet.yaml"]),
+        &["created   Region eu", "22 created, 0 updated, 0 deleted, 0 unchanged"],
+    );
     says(&server.ok(&["apply", "-f", "fleet.yaml"]), &["0 created, 0 updated, 0 deleted, 22 unchanged"]);
     let nodes = server.json(&["get", "nodes"]);
     assert_eq!(nodes.as_array().unwrap().len(), 6, "{nodes}");
@@ -44,7 +47,10 @@ fn a_prune_deletes_what_the_set_made_before_and_no_longer_holds() {
     ground.write("one.yaml", "{kind: Region, id: eu}\n");
     server.ok(&["apply", "-f", "both.yaml", "--set", "fleet"]);
     server.run_fed(&["apply", "-f", "-"], Some("{kind: Region, id: foreign}")).ok();
-    says(&server.ok(&["apply", "-f", "one.yaml", "--set", "fleet", "--prune"]), &["deleted   Region us", "1 deleted, 1 unchanged"]);
+    says(
+        &server.ok(&["apply", "-f", "one.yaml", "--set", "fleet", "--prune"]),
+        &["deleted   Region us", "1 deleted, 1 unchanged"],
+    );
     let left = server.json(&["get", "regions"]);
     let ids: Vec<&str> = left.as_array().unwrap().iter().map(|it| it["id"].as_str().unwrap()).collect();
     assert_eq!(ids, ["eu", "foreign"]);
@@ -55,12 +61,30 @@ fn a_prune_deletes_what_the_set_made_before_and_no_longer_holds() {
 fn faults_name_file_line_field_and_what_was_meant() {
     let ground = Ground::new();
     let server = ground.serve();
-    ground.write("bad.yaml", "kind: Region\nid: eu\njurisdicton: EU\n---\nkind: ResourceGroup\nid: eu-a\nregion: eu\nstate: drained\n");
+    ground.write(
+        "bad.yaml",
+        "kind: Region\nid: eu\njurisdicton: EU\n---\nkind: ResourceGroup\nid: eu-a\nregion: eu\nstate: drained\n",
+    );
     let error = server.refused(&["apply", "-f", "bad.yaml"]);
-    says(&error, &["2 faults", "nothing was written", "bad.yaml:3", "jurisdicton", "jurisdiction", "bad.yaml:8", "state", "draining"]);
+    says(
+        &error,
+        &[
+            "2 faults",
+            "nothing was written",
+            "bad.yaml:3",
+            "jurisdicton",
+            "jurisdiction",
+            "bad.yaml:8",
+            "state",
+            "draining",
+        ],
+    );
     // What only the server can know is placed in the file all the same.
     ground.write("lost.yaml", "kind: Region\nid: eu\n---\nkind: ResourceGroup\nid: eu-a\nregion: eo\n");
-    says(&server.refused(&["apply", "-f", "lost.yaml"]), &["1 fault in", "lost.yaml:4: field \"region\"", "\"eo\"", "\"eu\""]);
+    says(
+        &server.refused(&["apply", "-f", "lost.yaml"]),
+        &["1 fault in", "lost.yaml:4: field \"region\"", "\"eo\"", "\"eu\""],
+    );
     ground.write("broken.yaml", "kind: Region\nid: [eu\n");
     says(&server.refused(&["apply", "-f", "broken.yaml"]), &["broken.yaml:"]);
     ground.write("long.yaml", &format!("kind: Region\nid: {}\n", "a".repeat(129)));
@@ -78,10 +102,16 @@ fn a_missing_reference_and_an_impossible_jurisdiction_are_refused_with_their_lin
     let ground = Ground::new();
     let server = serve(&ground, 0);
     ground.write("group.yaml", "kind: ResourceGroup\nid: eu-c\nregion: ue\n");
-    says(&server.refused(&["apply", "-f", "group.yaml"]), &["group.yaml:1: field \"region\"", "\"ue\"", "did you mean \"eu\"?"]);
+    says(
+        &server.refused(&["apply", "-f", "group.yaml"]),
+        &["group.yaml:1: field \"region\"", "\"ue\"", "did you mean \"eu\"?"],
+    );
     ground.write("instance.yaml", "kind: Instance\nid: svc-1\nproduct: basic\njurisdiction: XX\n");
     says(&server.refused(&["apply", "-f", "instance.yaml"]), &["jurisdiction", "XX", "instance.yaml:1"]);
-    ground.write("node.yaml", "{kind: Node, id: n, groups: [eu-a, us-a], runtime_template: edge, outbound_template: direct}");
+    ground.write(
+        "node.yaml",
+        "{kind: Node, id: n, groups: [eu-a, us-a], runtime_template: edge, outbound_template: direct}",
+    );
     says(&server.refused(&["apply", "-f", "node.yaml"]), &["jurisdiction"]);
 }
 

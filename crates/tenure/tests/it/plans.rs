@@ -35,20 +35,30 @@ fn a_drain_is_previewed_applied_and_taken_back() {
     let before = all(&server, 80);
     assert_eq!(before["eu-a"], 20, "{before:?}");
     let text = server.ok(&["plan", "drain", "eu-a"]);
-    says(&text, &["drain plan", "eu-a", "-20", "Plan: 20 to move, 0 to repair, 0 blocked", "apply it with: tenure plan apply plan-", "--rate 100/s"]);
+    says(
+        &text,
+        &[
+            "drain plan",
+            "eu-a",
+            "-20",
+            "Plan: 20 to move, 0 to repair, 0 blocked",
+            "apply it with: ",
+            " plan apply plan-",
+            "--rate 100/s",
+        ],
+    );
     assert_eq!(all(&server, 80), before, "a preview moves nobody");
-    let command = text.lines().last().unwrap().split(" tenure ").nth(1).unwrap().to_owned();
-    let words: Vec<&str> = command.split(' ').collect();
-    says(&server.ok(&words), &["is done", "20 moved, 0 skipped, 0 pending"]);
+    let plan = text.lines().last().unwrap().split(" plan apply ").nth(1).unwrap().split(' ').next().unwrap();
+    says(&server.ok(&["plan", "apply", plan]), &["is done", "20 moved, 0 skipped, 0 pending"]);
     assert_eq!(server.json(&["get", "group", "eu-a"])["state"], "draining");
     assert!(!all(&server, 80).contains_key("eu-a"));
-    let undo = made(&server, &["undo", words[2]]);
-    assert_eq!(undo["undo_of"], words[2], "{undo}");
+    let undo = made(&server, &["undo", plan]);
+    assert_eq!(undo["undo_of"], plan, "{undo}");
     server.ok(&["plan", "apply", id(&undo), "--rate", "1000/s"]);
     assert_eq!(all(&server, 80), before);
     assert_eq!(server.json(&["get", "group", "eu-a"])["state"], "active");
     says(&server.ok(&["plan", "list"]), &["drain", "undo", "done"]);
-    says(&server.ok(&["plan", "show", words[2], "--moves"]), &["svc-", "eu-a", "done"]);
+    says(&server.ok(&["plan", "show", plan, "--moves"]), &["svc-", "eu-a", "done"]);
     server.ok(&["doctor"]);
 }
 
@@ -88,7 +98,8 @@ fn a_move_whose_row_has_drifted_is_skipped_with_its_reason_and_voids_no_other() 
     let server = serve(&ground, 40);
     let from = owner(&server, "svc-3");
     let to = if from == "us-a" { "us-b" } else { "us-a" };
-    let others: Vec<String> = (0..40).map(|at| format!("svc-{at}")).filter(|id| id != "svc-3" && owner(&server, id) != to).take(3).collect();
+    let others: Vec<String> =
+        (0..40).map(|at| format!("svc-{at}")).filter(|id| id != "svc-3" && owner(&server, id) != to).take(3).collect();
     let mut arguments = vec!["move", "--to", to, "--instance", "svc-3"];
     others.iter().for_each(|id| arguments.extend(["--instance", id.as_str()]));
     let plan = made(&server, &arguments);
@@ -135,14 +146,19 @@ fn a_topology_plan_says_its_blast_radius_and_writes_what_it_said() {
     let plan = made(&server, &["topology", "-f", "less.yaml"]);
     server.ok(&["plan", "apply", id(&plan), "--rate", "1000/s"]);
     assert!(!all(&server, 80).contains_key("us-b"));
-    assert_eq!(server.json(&["get", "template", "sharded"])["groups"].as_array().unwrap().len(), 3);
+    assert_eq!(server.json(&["get", "access-template", "sharded"])["groups"].as_array().unwrap().len(), 3);
     // A plan whose objects changed since is refused whole.
     ground.write("back.yaml", "{kind: AccessTemplate, id: sharded, mode: shard, groups: [eu-a, eu-b, us-a, us-b]}");
     let stale = made(&server, &["topology", "-f", "back.yaml"]);
-    server.run_fed(&["apply", "-f", "-"], Some("{kind: AccessTemplate, id: sharded, mode: shard, groups: [eu-a, eu-b, us-a], limit: 9}")).ok();
+    server
+        .run_fed(
+            &["apply", "-f", "-"],
+            Some("{kind: AccessTemplate, id: sharded, mode: shard, groups: [eu-a, eu-b, us-a], limit: 9}"),
+        )
+        .ok();
     let error = server.refused(&["plan", "apply", id(&stale)]);
     says(&error, &["failed"]);
-    assert_eq!(server.json(&["get", "template", "sharded"])["limit"], 9);
+    assert_eq!(server.json(&["get", "access-template", "sharded"])["limit"], 9);
     says(&server.refused(&["plan", "apply", "plan-nowhere"]), &["plan-nowhere"]);
     assert_eq!(server.run(&["plan", "apply", id(&stale), "--rate", "fast"]).code, 2);
 }
@@ -154,7 +170,9 @@ fn a_repair_plan_finds_owners_where_the_template_holds_them() {
     let held = "{kind: AccessTemplate, id: held, mode: shard, groups: [eu-a, eu-b], on_broken: hold}\n---\n{kind: Product, id: held, access_template: held}";
     ground.write("held.yaml", held);
     server.ok(&["apply", "-f", "held.yaml"]);
-    server.run_fed(&["import", "instances", "-", "--format", "ndjson"], Some(&crate::fleet::rows("h", 40, "held"))).ok();
+    server
+        .run_fed(&["import", "instances", "-", "--format", "ndjson"], Some(&crate::fleet::rows("h", 40, "held")))
+        .ok();
     server.run_fed(&["apply", "-f", "-"], Some("{kind: ResourceGroup, id: eu-a, region: eu, state: closed}")).ok();
     let held = |server: &Server| owners(server, (0..40).map(|at| format!("h-{at}")));
     std::thread::sleep(Duration::from_millis(500));

@@ -59,7 +59,7 @@ impl Drop for Database {
 }
 
 fn psql(url: &str, statement: &str) -> Command {
-    let mut command = Command::new(program("psql"));
+    let mut command = Command::new("psql");
     command.args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", url, "-c", statement]).stdin(Stdio::null());
     command
 }
@@ -75,8 +75,12 @@ fn with_database(admin: &str, name: &str) -> String {
 fn program(name: &str) -> PathBuf {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
-    let mut versions: Vec<PathBuf> =
-        std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten().map(|it| it.path().join("bin")).collect();
+    let mut versions: Vec<PathBuf> = std::fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|it| it.path().join("bin"))
+        .collect();
     versions.sort();
     folders.extend(versions.into_iter().rev());
     let found = folders.into_iter().map(|folder| folder.join(name)).find(|path| path.is_file());
@@ -161,7 +165,8 @@ fn account() -> Option<(u32, u32)> {
     }
     let accounts = std::fs::read_to_string("/etc/passwd").unwrap();
     let find = |name: &str| {
-        let fields: Vec<&str> = accounts.lines().map(|it| it.split(':').collect::<Vec<_>>()).find(|it| it[0] == name)?;
+        let fields: Vec<&str> =
+            accounts.lines().map(|it| it.split(':').collect::<Vec<_>>()).find(|it| it[0] == name)?;
         Some((fields[2].parse().ok()?, fields[3].parse().ok()?))
     };
     find("postgres").or_else(|| find("nobody"))

@@ -8,7 +8,17 @@ fn a_foreign_file_is_imported_through_a_mapping() {
     let ground = Ground::new();
     let server = serve(&ground, 0);
     ground.write("customers.csv", "Account No,Plan,Country\nA 1,basic,EU\nA 2,basic,US\nA 3,basic,\n");
-    let arguments = ["import", "instances", "customers.csv", "--map", "id=slug(Account No)", "--map", "product=Plan", "--map", "jurisdiction=Country"];
+    let arguments = [
+        "import",
+        "instances",
+        "customers.csv",
+        "--map",
+        "id=slug(Account No)",
+        "--map",
+        "product=Plan",
+        "--map",
+        "jurisdiction=Country",
+    ];
     says(&server.ok(&arguments), &["3 accepted: 3 created, 0 updated, 0 unchanged; 0 refused"]);
     assert_eq!(server.json(&["get", "instance", "a-1"])["jurisdiction"], "EU");
     assert!(fleet::owner(&server, "a-2").starts_with("us-"));
@@ -26,8 +36,21 @@ fn nodes_and_groups_come_from_an_inventory_too() {
     let server = serve(&ground, 0);
     ground.write("pops.csv", "host,pool,lat,lon\nAMS 1,eu-a,52.37,4.90\nAMS 2,eu-b,52.37,4.90\n");
     let arguments = [
-        "import", "nodes", "pops.csv", "--map", "id=slug(host)", "--map", "groups=pool", "--map", "runtime_template='edge'",
-        "--map", "outbound_template='direct'", "--map", "location.latitude=lat", "--map", "location.longitude=lon",
+        "import",
+        "nodes",
+        "pops.csv",
+        "--map",
+        "id=slug(host)",
+        "--map",
+        "groups=pool",
+        "--map",
+        "runtime_template='edge'",
+        "--map",
+        "outbound_template='direct'",
+        "--map",
+        "location.latitude=lat",
+        "--map",
+        "location.longitude=lon",
     ];
     says(&server.ok(&arguments), &["2 created"]);
     assert_eq!(server.json(&["get", "node", "ams-1"])["location"]["latitude"], 52.37);
@@ -38,8 +61,21 @@ fn regions_and_groups_come_from_the_same_file_as_their_servers() {
     let ground = Ground::new();
     let server = serve(&ground, 0);
     ground.write("servers.csv", "host,city,code\na1,New York,XA\na2,New York,XA\na3,Paris,XB\n");
-    says(&server.ok(&["import", "regions", "servers.csv", "--map", "id=slug(code)", "--map", "jurisdiction=code"]), &["2 created"]);
-    let groups = ["import", "groups", "servers.csv", "--map", "id=slug(city)", "--map", "region=slug(code)", "--map", "weight=count()"];
+    says(
+        &server.ok(&["import", "regions", "servers.csv", "--map", "id=slug(code)", "--map", "jurisdiction=code"]),
+        &["2 created"],
+    );
+    let groups = [
+        "import",
+        "groups",
+        "servers.csv",
+        "--map",
+        "id=slug(city)",
+        "--map",
+        "region=slug(code)",
+        "--map",
+        "weight=count()",
+    ];
     says(&server.ok(&groups), &["2 created"]);
     assert_eq!(server.json(&["get", "group", "new-york"])["weight"], 2);
     assert_eq!(server.run(&["import", "groups", "servers.csv", "--map", "id=city", "--map", "region=count()"]).code, 2);
@@ -58,7 +94,20 @@ fn bad_rows_are_named_with_their_line_and_the_rest_lands() {
     ground.write("rows.ndjson", &lines.join("\n"));
     let ran = server.run(&["import", "instances", "rows.ndjson"]);
     assert_eq!(ran.code, 1, "{ran:?}");
-    says(&ran.out, &["line 11:", "produkt", "line 101:", "unknown", "line 201:", "line 301:", "XX", "495 accepted: 495 created", "4 refused"]);
+    says(
+        &ran.out,
+        &[
+            "line 11:",
+            "produkt",
+            "line 101:",
+            "unknown",
+            "line 201:",
+            "line 301:",
+            "XX",
+            "495 accepted: 495 created",
+            "4 refused",
+        ],
+    );
     says(&ran.err, &["4 rows refused"]);
     assert_eq!(server.json(&["get", "instances"]).as_array().unwrap().len(), 495);
 }
@@ -67,7 +116,10 @@ fn bad_rows_are_named_with_their_line_and_the_rest_lands() {
 fn bad_cells_of_csv_keep_their_line_numbers() {
     let ground = Ground::new();
     let server = serve(&ground, 0);
-    ground.write("rows.csv", "id,product,weight\na,basic,1\nb,basic,many\nc,basic,3\nd,nothing,1\n\"e\ne\",basic,1\nf,basic,2\n");
+    ground.write(
+        "rows.csv",
+        "id,product,weight\na,basic,1\nb,basic,many\nc,basic,3\nd,nothing,1\n\"e\ne\",basic,1\nf,basic,2\n",
+    );
     let ran = server.run(&["import", "instances", "rows.csv", "-o", "json"]);
     assert_eq!(ran.code, 1, "{ran:?}");
     let answer: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
@@ -79,14 +131,14 @@ fn bad_cells_of_csv_keep_their_line_numbers() {
 #[test]
 fn what_export_writes_import_takes_back() {
     let ground = Ground::new();
-    let server = serve(&ground, 50);
+    let server = serve(&ground, 1_203);
     let other = ground.serve_with("other", &[]);
     fleet::put(&ground, &other, 0);
     let rows = server.ok(&["export", "instances"]);
-    assert_eq!(rows.lines().count(), 50);
+    assert_eq!(rows.lines().count(), 1_203);
     ground.write("export.ndjson", &rows);
-    says(&other.ok(&["import", "instances", "export.ndjson"]), &["50 created"]);
-    says(&server.ok(&["import", "instances", "export.ndjson"]), &["50 unchanged"]);
+    says(&other.ok(&["import", "instances", "export.ndjson"]), &["1203 created"]);
+    says(&server.ok(&["import", "instances", "export.ndjson"]), &["1203 unchanged"]);
     assert_eq!(other.ok(&["export", "instances"]), rows);
     let nodes = server.ok(&["export", "nodes"]);
     ground.write("nodes.ndjson", &nodes);
