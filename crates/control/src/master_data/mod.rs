@@ -16,7 +16,7 @@ mod settled;
 
 pub use apply::{Applied, Applying, apply};
 pub use ground::{Condition, Ground, etag};
-pub use guard::Tolerance;
+pub use guard::{Tolerance, guard_topology};
 pub use import::{CHUNK_ROWS, Chunk, Importer, Row};
 pub use instance::{Saved, put_instance, terminate_instance};
 pub use known::Known;
