@@ -439,6 +439,7 @@ async fn ramps_are_kept_with_the_batch(ground: Ground) {
     assert_counted(&store).await;
 }
 
+/// I26: a batch beyond its limits is refused by name and writes nothing.
 async fn a_batch_keeps_its_limits(ground: Ground) {
     let store = ground.open().await;
     populate(&store, 3).await;

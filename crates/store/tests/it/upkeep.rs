@@ -151,6 +151,7 @@ async fn an_answer_is_remembered_with_its_work(ground: Ground) {
     assert_eq!(store.head().await.unwrap(), before);
 }
 
+/// I24: a leaf is staged with its change or not at all, and chained in the order of commits.
 async fn the_audit_log_is_chained_in_commit_order(ground: Ground) {
     let store = ground.open().await;
     let mut early = store.begin(Intent::Facts, "late committer", NOW).await.unwrap();
@@ -199,6 +200,7 @@ async fn the_audit_log_is_chained_in_commit_order(ground: Ground) {
     assert_eq!(store.audit_head().await.unwrap().chain_hash, chain);
 }
 
+/// I24: whoever changes an entry behind our back is found out.
 async fn a_forged_audit_log_is_found(ground: Ground) {
     let store = ground.open().await;
     fleet::put_all(&store, &fleet::fleet(1, 3), NOW).await;

@@ -100,6 +100,7 @@ fn a_killed_leader_loses_and_doubles_nothing_and_the_other_takes_over() {
     drop((follower, database, ground));
 }
 
+/// I25: two processes that both believe to lead harm nobody.
 #[test]
 fn a_leader_that_slept_through_its_lease_and_wakes_up_writes_nothing_wrong() {
     let Some(pair) = pair() else { return };
