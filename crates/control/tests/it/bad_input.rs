@@ -114,6 +114,7 @@ async fn unknown_paths_methods_and_parameters_are_problems(server: Server) {
     assert_eq!(server.get("/v1/regions").await.expect(200)["items"].as_array().unwrap().len(), 0);
 }
 
+/// I26: a body beyond its limit is refused with the limit, however long it would go on.
 async fn an_endless_body_is_refused(server: Server) {
     const TWO_GB: u64 = 2 * 1024 * 1024 * 1024;
     // Announced: refused before it is read.

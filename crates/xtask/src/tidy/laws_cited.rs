@@ -11,7 +11,7 @@ const ARCHITECTURE: &str = "ARCHITECTURE.md";
 const HEADING: &str = "## Laws in force";
 
 /// One of these makes a file one that holds tests.
-const TESTS: [&str; 3] = ["#[test]", "#[tokio::test", "proptest!"];
+const TESTS: [&str; 4] = ["#[test]", "#[tokio::test", "proptest!", "on_both_engines!"];
 
 pub fn check(files: &[SourceFile]) -> Vec<Finding> {
     let to_finding = |(line, wrong, remedy)| Finding { path: ARCHITECTURE.to_owned(), line, wrong, remedy };
