@@ -26,6 +26,8 @@ pub enum FollowError {
     Store(#[from] StoreError),
     #[error("the store holds a topology that refers to nothing")]
     Topology(#[from] TopologyError),
+    #[error("packing rows into the view panicked")]
+    Panicked,
 }
 
 /// Writes the view. There is one for each process.
@@ -55,16 +57,18 @@ impl Follower {
         let head = snapshot.head();
         let parts = snapshot.topology().await?;
         self.view.set_topology(parts, head.topology_version)?;
-        let mut after = None;
         let mut known = Vec::new();
-        loop {
-            let rows = snapshot.instances(after.as_ref(), INSTANCES_PER_READ).await?;
-            let Some(last) = rows.last() else { break };
-            after = Some(last.id.clone());
+        let mut rows = snapshot.instances(None, INSTANCES_PER_READ).await?;
+        while let Some(after) = rows.last().map(|last| last.id.clone()) {
             if is_anew {
                 known.extend(rows.iter().map(|row| row.id.clone()));
             }
-            self.view.put_instances(&rows);
+            // The next rows are read while these are packed on another core.
+            let view = Arc::clone(&self.view);
+            let packing = tokio::task::spawn_blocking(move || view.put_instances(&rows));
+            let next = snapshot.instances(Some(&after), INSTANCES_PER_READ).await;
+            packing.await.map_err(|_| FollowError::Panicked)?;
+            rows = next?;
         }
         snapshot.close().await?;
         if is_anew {
