@@ -41,10 +41,9 @@ pub async fn entries(State(parts): State<Shared>, Params(params): Params<EntryPa
     if !(1..=PAGE_MAX).contains(&limit) {
         return Err(Failure::bad_request(format!("query: limit lies between 1 and {PAGE_MAX}")));
     }
-    let mut found = parts.store.audit_entries(params.cursor.unwrap_or(0), limit + 1).await?;
-    let is_more = found.len() > limit as usize;
-    found.truncate(limit as usize);
-    let next = found.last().filter(|_| is_more).map(|last| last.seq.to_string());
+    let end = parts.store.audit_head().await?.seq;
+    let found = parts.store.audit_entries(params.cursor.unwrap_or(0), limit).await?;
+    let next = found.last().filter(|last| last.seq < end).map(|last| last.seq.to_string());
     let entry = |it: store::AuditEntry| AuditEntry {
         seq: it.seq,
         revision: it.revision.0,

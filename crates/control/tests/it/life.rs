@@ -57,6 +57,17 @@ async fn the_audit_chain_grows_and_verifies(server: Server) {
     }
     let verified = server.get("/v1/audit/verify").await.expect(200);
     assert_eq!((&verified["ok"], &verified["entries"]), (&json!(true), &checkpoint["seq"]), "{verified}");
+    let many: String = (0..1_200).map(|n| format!("---\nkind: Region\nid: many-{n}\n")).collect();
+    server.apply("", many).await.expect(200);
+    server.until("/v1/audit/checkpoint", |it| it["staged"] == 0 && it["seq"].as_u64() >= Some(1_220)).await;
+    let (mut query, mut count) = (String::new(), 0);
+    loop {
+        let page = server.get(&format!("/v1/audit/entries{query}")).await.expect(200);
+        count += page["items"].as_array().unwrap().len();
+        let Some(next) = page["next"].as_str() else { break };
+        query = format!("?cursor={next}");
+    }
+    assert_eq!(server.get("/v1/audit/checkpoint").await.expect(200)["seq"], count, "every entry is on some page");
     let page = server.get("/v1/audit/entries?limit=5").await.expect(200);
     assert_eq!(page["items"].as_array().unwrap().len(), 5);
     assert_eq!(page["items"][0]["seq"], 1);
