@@ -1,4 +1,6 @@
 //! The commands, as they are typed. Each leads to one function; none does its work here.
+//!
+//! Names, flags and exit codes are a contract: scripts rely on them, so they are added to and never changed.
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -1,4 +1,7 @@
 //! What is typed: the one binary. `serve` and `demo` run a server; every other command is a client of its HTTP API.
+//!
+//! Read `cli.rs` for the commands, `server` for how one starts and ends, `client` for what the others ask,
+//! `demo` for the sample fleet, `output` for how answers look.
 
 mod cli;
 mod client;

@@ -1,4 +1,6 @@
 //! `tenure resolve` and `tenure explain`: what is delivered, and why.
+//!
+//! Prints what the server says and adds nothing; an explanation whose replay differs from its record fails (I9).
 
 use reqwest::Method;
 use serde_json::Value;

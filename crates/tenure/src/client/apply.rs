@@ -74,7 +74,7 @@ fn faulty(faults: &[Fault]) -> Failure {
 
 /// The objects as a JSON array. `created` is sent only where the file says it.
 pub fn to_json(parsed: &[Parsed]) -> String {
-    let objects: Vec<String> = parsed.iter().map(|it| without_default_created(it)).collect();
+    let objects: Vec<String> = parsed.iter().map(without_default_created).collect();
     format!("[{}]", objects.join(","))
 }
 

@@ -1,4 +1,7 @@
 //! How a command speaks to a server: one connection, one token, and failures that say what to do.
+//!
+//! A token goes to the server that was named and to no other. On the machine of a server it is found beside its data,
+//! so nobody needs to paste secrets.
 
 use std::fmt;
 use std::path::PathBuf;

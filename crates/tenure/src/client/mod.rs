@@ -1,4 +1,6 @@
 //! The client commands: each is one or two requests to `/v1` and a way to print the answer.
+//!
+//! They know nothing that any other program could not know, and decide nothing: what is refused, the server refuses.
 
 pub mod answers;
 pub mod apply;

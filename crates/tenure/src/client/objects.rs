@@ -1,4 +1,6 @@
 //! `tenure get`, `delete` and `export`: objects as they stand in the master data.
+//!
+//! Lists are read page by page and never held whole longer than they are printed; `export` streams.
 
 use std::io::Write;
 
@@ -64,7 +66,7 @@ pub async fn list(at: &Connection, output: Output, kind: &str, limit: Option<u64
     })
     .await?;
     let columns = columns(kind);
-    let head: Vec<String> = columns.iter().map(|it| it.to_uppercase().replace('_', " ").replace('.', " ")).collect();
+    let head: Vec<String> = columns.iter().map(|it| it.to_uppercase().replace(['_', '.'], " ")).collect();
     let head: Vec<&str> = head.iter().map(String::as_str).collect();
     let rows = items.iter().map(|item| columns.iter().map(|column| cell(item, column)).collect()).collect();
     output.rows(&head, rows, || Value::Array(items.clone()))?;

@@ -1,4 +1,6 @@
 //! `tenure tasks`, `reporters`, `token`, `audit` and `doctor`: how the system itself fares.
+//!
+//! What is found wrong is the exit code too, so a script can ask the doctor.
 
 use domain::time::Micros;
 use reqwest::Method;

@@ -1,4 +1,7 @@
-//! How answers look: tables for people, JSON and YAML for programs. Standard output holds answers and nothing else.
+//! How answers look: tables for people, JSON and YAML for programs.
+//!
+//! Standard output holds answers and nothing else; remarks and errors go to standard error. A reader that goes away,
+//! as `head` does, is no error.
 
 use std::io::Write;
 

@@ -1,4 +1,7 @@
 //! `tenure serve`: settings in, a server out, until a signal ends it.
+//!
+//! The ready line is printed when requests are answered and not before. SIGTERM and Ctrl-C end what is under way
+//! first and exit 0; a kill loses nothing that was acknowledged.
 
 mod note;
 mod settings;

@@ -1,4 +1,7 @@
 //! Where each setting comes from: flags over `TENURE_*` variables over `tenure.toml` over defaults.
+//!
+//! Pure but for reading the file: the variables are handed in. A setting that nobody knows is an error, since a
+//! misspelt one would silently be the default.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

@@ -3,6 +3,8 @@
 //! Each test has servers, directories and a database of its own. `TENURE_TEST_POSTGRES` holds the URL of a server on
 //! which databases may be made, or `skip`; `cargo xtask test` starts one. Nothing here reaches into the process.
 
+#![allow(clippy::unwrap_used, reason = "what surprises a test ends it, with the line that says where")]
+
 mod access;
 mod answers;
 mod caller;
