@@ -6,9 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::choose::{Choice, Kept, choose, member_verdict};
 use super::frame::Frame;
-use super::ramp::{self, Phase};
 use super::series::Series;
 use super::state::State;
 use crate::ids::{InstanceId, Jurisdiction};
@@ -90,36 +88,25 @@ pub struct ReplayError {
     pub replayed: Outcome,
 }
 
-/// Takes one decision and counts it.
+/// Takes one decision and counts it. For many see [`Series`].
 pub fn decide(frame: &Frame, state: &mut State, request: &Request) -> Outcome {
-    settle(frame, state, request);
-    let outcome = outcome_of(frame, request, || choose(frame, state, request));
-    record(frame, state, request, outcome);
-    outcome
+    Series::new(frame, state).decide(request)
 }
 
 /// Takes the decisions of a batch in order.
 pub fn decide_all(frame: &Frame, state: &mut State, requests: Vec<Request>) -> Vec<Decided> {
     let mut series = Series::new(frame, state);
-    requests
-        .into_iter()
-        .map(|request| {
-            let outcome = series.decide(&request);
-            Decided { request, outcome }
-        })
-        .collect()
+    let decide = |request: Request| {
+        let outcome = series.decide(&request);
+        Decided { request, outcome }
+    };
+    requests.into_iter().map(decide).collect()
 }
 
 /// Moves the state on over recorded decisions without deciding them anew; void ones are, since they were counted.
 pub fn replay_state(frame: &Frame, state: &mut State, decided: &[Decided]) {
-    for Decided { request, outcome } in decided {
-        if *outcome == Outcome::Void {
-            decide(frame, state, request);
-        } else {
-            settle(frame, state, request);
-            record(frame, state, request, *outcome);
-        }
-    }
+    let mut series = Series::new(frame, state);
+    decided.iter().for_each(|it| series.replay(it));
 }
 
 /// Decides everything anew and compares with the record.
@@ -127,96 +114,12 @@ pub fn replay_state(frame: &Frame, state: &mut State, decided: &[Decided]) {
 /// # Errors
 /// [`ReplayError`] names the first difference.
 pub fn verify(frame: &Frame, state: &mut State, decided: &[Decided]) -> Result<(), ReplayError> {
+    let mut series = Series::new(frame, state);
     for (ordinal, Decided { request, outcome }) in decided.iter().enumerate() {
-        let replayed = decide(frame, state, request);
+        let replayed = series.decide(request);
         if *outcome != Outcome::Void && replayed != *outcome {
             return Err(ReplayError { ordinal, recorded: *outcome, replayed });
         }
     }
     Ok(())
-}
-
-/// What a ramp looks like just before a decision: those that have caught up have left.
-pub(super) fn settle(frame: &Frame, state: &mut State, request: &Request) {
-    if let Some(template) = request.template {
-        let at = template as usize;
-        ramp::leave(frame, &frame.templates[at], &state.loads, &mut state.ramps[at]);
-    }
-}
-
-/// What comes of a request; `choose` is called only where one group is to be chosen.
-pub(super) fn outcome_of(frame: &Frame, request: &Request, choose: impl FnOnce() -> Choice) -> Outcome {
-    match request.ask {
-        Ask::Release { why } => Outcome::Nobody { why },
-        Ask::Recount => Outcome::Kept,
-        Ask::Allocate => match choose() {
-            Choice::Group(group) => Outcome::Owned { group },
-            Choice::None(why) => Outcome::Nobody { why },
-        },
-        Ask::Repair => match choose() {
-            Choice::Group(group) if request.held.is_some_and(|held| held.group == group) => {
-                Outcome::Stays { why: Reason::KeptValid }
-            }
-            Choice::Group(group) => Outcome::Owned { group },
-            Choice::None(why) => Outcome::Stays { why },
-        },
-        Ask::Move { to } => match move_verdict(frame, request, to) {
-            Reason::Ok => Outcome::Owned { group: to },
-            why => Outcome::Stays { why },
-        },
-    }
-}
-
-/// Whether a plan may move the instance into a group: the same test that a candidate passes (I8).
-pub(super) fn move_verdict(frame: &Frame, request: &Request, to: u32) -> Reason {
-    if request.held.is_some_and(|held| held.group == to) {
-        return Reason::AlreadyThere;
-    }
-    let Some(template) = request.template else {
-        return Reason::NotApplicable;
-    };
-    let members = &frame.templates[template as usize].members;
-    match members.iter().find(|member| member.group == to) {
-        Some(member) => member_verdict(frame, *member, request),
-        None => Reason::OutsideBoundary,
-    }
-}
-
-/// Counts an outcome. Allocations and repairs are arrivals for the ramp (I5); moves and recounts are not.
-pub(super) fn record(frame: &Frame, state: &mut State, request: &Request, outcome: Outcome) {
-    let target = match outcome {
-        Outcome::Owned { group } => Some(group),
-        Outcome::Kept => request.held.map(|held| held.group),
-        Outcome::Nobody { .. } => None,
-        Outcome::Stays { .. } | Outcome::Void => return,
-    };
-    if let (Outcome::Owned { group }, Ask::Allocate | Ask::Repair, Some(template)) =
-        (outcome, request.ask, request.template)
-    {
-        count_arrival(frame, state, request, template, group);
-    }
-    if let Some(held) = request.held {
-        state.loads[held.group as usize].remove(held.product, u64::from(held.weight));
-    }
-    if let Some(group) = target {
-        state.loads[group as usize].add(request.product, 1, u64::from(request.weight));
-    }
-}
-
-/// Every ramping candidate that the request could have gone to sees an arrival; the one that took it has taken it.
-fn count_arrival(frame: &Frame, state: &mut State, request: &Request, template: u32, group: u32) {
-    if !state.is_ramping(template) {
-        return;
-    }
-    let at = template as usize;
-    let kept = Kept::of(frame, &frame.templates[at], request);
-    for (member, ramp) in frame.templates[at].members.iter().zip(&mut state.ramps[at]) {
-        let is_candidate = || member_verdict(frame, *member, request) == Reason::Ok;
-        if ramp.phase == Phase::Ramping && kept.admits(frame, member.group) && is_candidate() {
-            ramp.arrived += u64::from(request.weight);
-            if member.group == group {
-                ramp.taken += u64::from(request.weight);
-            }
-        }
-    }
 }

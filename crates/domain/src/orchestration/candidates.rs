@@ -6,10 +6,12 @@
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
-use super::batch::{Ask, Request, move_verdict};
-use super::choose::{Contest, Kept, Preference, Seat};
-use super::frame::{Frame, FrameTemplate, StickyMode};
+use super::batch::{Ask, Request};
+use super::choose::{Contest, Counts, Kept, Preference, Seat};
+use super::frame::{Frame, StickyMode};
 use super::ramp::{self, Phase, Ramp};
+use super::roster::{Roster, member_verdict};
+use super::series::move_verdict;
 use super::state::State;
 use crate::ids::{GroupId, RegionId};
 use crate::reason::Reason;
@@ -70,11 +72,17 @@ pub fn candidate_table(frame: &Frame, state: &State, request: &Request) -> Candi
     let template = &frame.templates[at as usize];
     let mut ramps = state.ramps[at as usize].clone();
     ramp::leave(frame, template, &state.loads, &mut ramps);
-    let contest = Contest::open(frame, template, state.loads.as_slice(), &ramps, request);
-    let ranked = Ranked::new(frame, template, &contest);
+    let roster = Roster::of(frame, template, request.jurisdiction.as_ref());
+    let counts = Counts { weights: &state.weights(), same_product: &state.owners_of(request.product) };
+    let contest = Contest::open(frame, &roster, counts, &ramps, request);
+    let ranked = Ranked::new(&roster, &contest);
     let ruling = Ruling::of(frame, request, &contest, &ranked);
     let blank = |group: u32, ramp: Ramp| blank(frame, &contest, request, group, ramp);
-    let chosen = ruling.group.map(|group| contest.preference(group));
+    let chosen = ruling.group.map(|group| Preference {
+        weight: contest.active_weight(group) + u64::from(request.weight),
+        capacity: u64::from(frame.group(group).capacity),
+        position: group,
+    });
     let mut candidates: Vec<Candidate> = Vec::new();
     for (rank, place) in (1u32..).zip(&ranked.places) {
         let is_chosen = ruling.group == Some(place.preference.position);
@@ -88,7 +96,8 @@ pub fn candidate_table(frame: &Frame, state: &State, request: &Request) -> Candi
         });
     }
     for (at, member) in template.members.iter().enumerate() {
-        if let Seat::Closed(reason) = contest.seat(at) {
+        let reason = member_verdict(frame, *member, request.jurisdiction.as_ref());
+        if reason != Reason::Ok {
             let is_chosen = ruling.group == Some(member.group);
             let reason = if is_chosen { ruling.reason } else { reason };
             candidates.push(Candidate { is_chosen, reason, ..blank(member.group, ramps[at]) });
@@ -179,11 +188,8 @@ struct Ranked {
 }
 
 impl Ranked {
-    fn new(frame: &Frame, template: &FrameTemplate, contest: &Contest<'_>) -> Self {
-        let mut regions = match template.mode {
-            StickyMode::Shard => Vec::new(),
-            StickyMode::Regional => contest.regions(),
-        };
+    fn new(roster: &Roster, contest: &Contest<'_>) -> Self {
+        let mut regions = contest.regions();
         regions.sort_by(|a, b| contest.compare_regions(a, b));
         let region_rule = match regions.as_slice() {
             [first, second, ..] => {
@@ -195,21 +201,20 @@ impl Ranked {
         let rank_of: BTreeMap<u32, usize> =
             regions.iter().enumerate().map(|(rank, it)| (it.preference.position, rank)).collect();
         let mut keyed: Vec<(usize, Place)> = Vec::new();
-        for (at, member) in template.members.iter().enumerate() {
-            let rank = match template.mode {
+        for candidate in &roster.open {
+            let rank = match roster.mode {
                 StickyMode::Shard => 0,
-                StickyMode::Regional => rank_of.get(&frame.group(member.group).region).copied().unwrap_or(usize::MAX),
+                StickyMode::Regional => rank_of.get(&candidate.region).copied().unwrap_or(usize::MAX),
             };
-            let (tier, reason) = match contest.seat(at) {
-                Seat::Closed(_) => continue,
+            let (tier, reason) = match contest.seat(candidate) {
                 Seat::Aside => (3, Reason::RegionNotChosen),
                 Seat::Capped => (2, Reason::RampCapped),
                 Seat::Competes if rank > 0 => (1, Reason::RegionNotChosen),
                 Seat::Competes => (0, Reason::Ok),
             };
-            let preference = contest.preference(member.group);
-            let same_product = contest.same_product(member.group);
-            keyed.push((rank, Place { preference, same_product, member: at, tier, reason }));
+            let preference = contest.preference(candidate);
+            let same_product = contest.same_product(candidate.group);
+            keyed.push((rank, Place { preference, same_product, member: candidate.member as usize, tier, reason }));
         }
         keyed.sort_by(|(a_rank, a), (b_rank, b)| {
             a.tier.cmp(&b.tier).then(a_rank.cmp(b_rank)).then_with(|| a.compare(b))

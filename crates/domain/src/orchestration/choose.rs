@@ -9,9 +9,10 @@ use std::cmp::Ordering;
 use std::ops::Range;
 
 use super::batch::{Ask, Request};
-use super::frame::{Frame, FrameTemplate, Member, StickyMode};
+use super::frame::{Frame, StickyMode};
 use super::ramp::{Phase, Ramp};
-use super::state::{GroupLoad, State};
+use super::roster::{Open, Roster, member_verdict, refusal};
+use super::state::State;
 use crate::reason::Reason;
 
 /// What was chosen.
@@ -24,41 +25,29 @@ pub enum Choice {
 }
 
 /// The group that takes a request that allocates or repairs. For other asks see [`super::decide`].
+///
+/// Lays out the whole boundary for one question; for many see [`super::Series`].
 pub fn choose(frame: &Frame, state: &State, request: &Request) -> Choice {
     let Some(at) = request.template else {
         return Choice::None(Reason::NotApplicable);
     };
     let template = &frame.templates[at as usize];
-    Contest::open(frame, template, state.loads.as_slice(), &state.ramps[at as usize], request).choice()
+    let roster = Roster::of(frame, template, request.jurisdiction.as_ref());
+    let counts = Counts { weights: &state.weights(), same_product: &state.owners_of(request.product) };
+    let chosen = Contest::open(frame, &roster, counts, &state.ramps[at as usize], request).lightest_of_all();
+    chosen.map_or_else(|| Choice::None(refusal(frame, template, request.jurisdiction.as_ref())), Choice::Group)
 }
 
-/// Why no group can take a request, whatever the counters; `None` when one can. Far cheaper than to choose.
+/// Why nobody could take a request, whatever the counters say; `None` when somebody can.
+///
+/// Says exactly when [`choose`] finds nobody, and costs a look at the first candidate.
 pub fn find_refusal(frame: &Frame, request: &Request) -> Option<Reason> {
     let Some(at) = request.template else {
         return Some(Reason::NotApplicable);
     };
-    let template = &frame.templates[at as usize];
-    let is_open = template.members.iter().any(|member| member_verdict(frame, *member, request) == Reason::Ok);
-    (!is_open).then(|| refusal(frame, template, request))
-}
-
-/// The counters that a contest reads.
-pub(super) trait Loads {
-    /// The sum of the counted weights of a group.
-    fn weight_of(&self, group: u32) -> u64;
-
-    /// How many instances of a product a group has.
-    fn owners_of(&self, group: u32, product: u32) -> u64;
-}
-
-impl Loads for [GroupLoad] {
-    fn weight_of(&self, group: u32) -> u64 {
-        self[group as usize].weight
-    }
-
-    fn owners_of(&self, group: u32, product: u32) -> u64 {
-        self[group as usize].owners_of(product)
-    }
+    let (template, demanded) = (&frame.templates[at as usize], request.jurisdiction.as_ref());
+    let is_open = template.members.iter().any(|member| member_verdict(frame, *member, demanded) == Reason::Ok);
+    if is_open { None } else { Some(refusal(frame, template, demanded)) }
 }
 
 /// What a group, or a region, is compared by. Lower is better.
@@ -82,12 +71,20 @@ impl Preference {
     }
 }
 
+/// The counters that a request is compared by, by position of the group.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Counts<'a> {
+    pub(super) weights: &'a [u64],
+    /// Owners of the product of the request.
+    pub(super) same_product: &'a [u64],
+}
+
 /// A region as it competes: with those of its groups that do.
 #[derive(Debug, Clone)]
 pub(super) struct RegionBid {
     pub(super) preference: Preference,
-    /// Its members; those of a regional boundary lie region by region.
-    pub(super) members: Range<usize>,
+    /// Its places in the roster.
+    pub(super) places: Range<usize>,
 }
 
 /// Whom a repair prefers before any weighing.
@@ -102,204 +99,166 @@ pub(super) enum Kept {
 }
 
 impl Kept {
-    pub(super) fn of(frame: &Frame, template: &FrameTemplate, request: &Request) -> Self {
-        Self::among(frame, template, request, |at| member_verdict(frame, template.members[at], request))
-    }
-
-    /// The same where the verdict on each member is known.
-    fn among(frame: &Frame, template: &FrameTemplate, request: &Request, verdict: impl Fn(usize) -> Reason) -> Self {
+    pub(super) fn of(frame: &Frame, roster: &Roster, request: &Request) -> Self {
         let (Ask::Repair, Some(held)) = (request.ask, request.held) else {
             return Self::Nobody;
         };
         let region = frame.group(held.group).region;
-        let members = || template.members.iter().enumerate();
-        let mut open = members().filter(|(at, _)| verdict(*at) == Reason::Ok).map(|(_, member)| member.group);
-        let is_owner_open = members().any(|(at, it)| it.group == held.group && verdict(at) == Reason::Ok);
-        if is_owner_open {
+        if roster.open.iter().any(|it| it.group == held.group) {
             Self::Owner(held.group)
-        } else if template.mode == StickyMode::Regional && open.any(|it| frame.group(it).region == region) {
+        } else if roster.mode == StickyMode::Regional && roster.open.iter().any(|it| it.region == region) {
             Self::Region(region)
         } else {
             Self::Nobody
         }
     }
 
-    /// Whether a group may compete.
-    pub(super) fn admits(self, frame: &Frame, group: u32) -> bool {
+    /// Whether a candidate may compete.
+    pub(super) fn admits(self, candidate: &Open) -> bool {
         match self {
             Self::Nobody => true,
-            Self::Owner(owner) => group == owner,
-            Self::Region(region) => frame.group(group).region == region,
+            Self::Owner(owner) => candidate.group == owner,
+            Self::Region(region) => candidate.region == region,
         }
     }
 }
 
-/// What a member of the boundary is to a request.
+/// What a candidate is to a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Seat {
-    /// No candidate, and why.
-    Closed(Reason),
-    /// A candidate, but a repair keeps the owner or its region.
+    /// A repair keeps the owner or its region, and this is neither.
     Aside,
-    /// A candidate that ramps and has had three times its share.
+    /// It ramps and has had three times its share.
     Capped,
-    /// Takes the request if it is the lightest.
+    /// It takes the request if it is the lightest.
     Competes,
 }
 
-/// One request before the members of its boundary.
-pub(super) struct Contest<'a, L: Loads + ?Sized = [GroupLoad]> {
-    frame: &'a Frame,
-    template: &'a FrameTemplate,
-    loads: &'a L,
+/// One request before the candidates of its boundary.
+pub(super) struct Contest<'a> {
+    roster: &'a Roster,
+    counts: Counts<'a>,
+    /// Those of the template.
     ramps: &'a [Ramp],
-    request: &'a Request,
-    /// What [`member_verdict`] says of each member, where somebody has asked before.
-    verdicts: Option<&'a [Reason]>,
+    weight: u32,
     pub(super) kept: Kept,
     /// Over the candidates; absent where no cap binds, because none ramps or because every one would be capped.
     cap_base: Option<u128>,
 }
 
-impl<'a, L: Loads + ?Sized> Contest<'a, L> {
-    /// Seats the members. `ramps` are those of the template.
+impl<'a> Contest<'a> {
+    /// Seats the candidates of a boundary of which some may ramp.
     pub(super) fn open(
-        frame: &'a Frame,
-        template: &'a FrameTemplate,
-        loads: &'a L,
+        frame: &Frame,
+        roster: &'a Roster,
+        counts: Counts<'a>,
         ramps: &'a [Ramp],
-        request: &'a Request,
+        request: &Request,
     ) -> Self {
-        Self::open_with(frame, template, loads, ramps, request, None)
-    }
-
-    /// The same where the verdicts of the members are known.
-    pub(super) fn open_with(
-        frame: &'a Frame,
-        template: &'a FrameTemplate,
-        loads: &'a L,
-        ramps: &'a [Ramp],
-        request: &'a Request,
-        verdicts: Option<&'a [Reason]>,
-    ) -> Self {
-        let kept = Kept::Nobody;
-        let mut contest = Self { frame, template, loads, ramps, request, verdicts, kept, cap_base: None };
-        contest.kept = Kept::among(frame, template, request, |at| contest.verdict(at));
+        let mut contest = Self::open_full(frame, roster, counts, ramps, request);
         if ramps.iter().any(|ramp| ramp.phase == Phase::Ramping) {
+            let all = 0..roster.open.len();
             let capacity = |it: Preference| u128::from(it.capacity);
-            contest.cap_base = Some(contest.competing(0..ramps.len()).map(capacity).sum());
-            if contest.competing(0..ramps.len()).next().is_none() {
+            contest.cap_base = Some(contest.competing(all.clone()).map(capacity).sum());
+            if contest.competing(all).next().is_none() {
                 contest.cap_base = None;
             }
         }
         contest
     }
 
-    /// The group that takes the request.
-    pub(super) fn choice(&self) -> Choice {
-        let lightest = match self.template.mode {
-            StickyMode::Shard => self.lightest(0..self.template.members.len()),
-            StickyMode::Regional => self.lightest_region().and_then(|region| self.lightest(region.members)),
+    /// Seats the candidates of a boundary of which none ramps.
+    pub(super) fn open_full(
+        frame: &Frame,
+        roster: &'a Roster,
+        counts: Counts<'a>,
+        ramps: &'a [Ramp],
+        request: &Request,
+    ) -> Self {
+        let kept = Kept::of(frame, roster, request);
+        Self { roster, counts, ramps, weight: request.weight, kept, cap_base: None }
+    }
+
+    /// The group that takes, by its position in the frame; `None` without a candidate.
+    pub(super) fn lightest_of_all(&self) -> Option<u32> {
+        let places = match self.roster.mode {
+            StickyMode::Shard => 0..self.roster.open.len(),
+            StickyMode::Regional => self.lightest_region()?.places,
         };
-        let none = || Choice::None(refusal(self.frame, self.template, self.request));
-        lightest.map_or_else(none, |it| Choice::Group(it.position))
+        self.lightest(places).map(|it| it.position)
     }
 
-    fn verdict(&self, at: usize) -> Reason {
-        match self.verdicts {
-            Some(known) => known[at],
-            None => member_verdict(self.frame, self.template.members[at], self.request),
+    /// What a candidate is to the request.
+    pub(super) fn seat(&self, candidate: &Open) -> Seat {
+        if !self.kept.admits(candidate) {
+            Seat::Aside
+        } else if self.is_capped(candidate) {
+            Seat::Capped
+        } else {
+            Seat::Competes
         }
     }
 
-    /// What a member is to the request.
-    pub(super) fn seat(&self, at: usize) -> Seat {
-        let member = self.template.members[at];
-        match self.verdict(at) {
-            Reason::Ok if !self.kept.admits(self.frame, member.group) => Seat::Aside,
-            Reason::Ok if self.is_capped(at, member) => Seat::Capped,
-            Reason::Ok => Seat::Competes,
-            why => Seat::Closed(why),
-        }
-    }
-
-    fn is_capped(&self, at: usize, member: Member) -> bool {
-        let capacity = self.frame.group(member.group).capacity;
-        self.cap_base.is_some_and(|base| self.ramps[at].is_capped(u64::from(self.request.weight), capacity, base))
+    fn is_capped(&self, candidate: &Open) -> bool {
+        let ramp = || &self.ramps[candidate.member as usize];
+        self.cap_base.is_some_and(|base| ramp().is_capped(u64::from(self.weight), candidate.capacity, base))
     }
 
     /// The sum of the counted weights of a group.
     pub(super) fn active_weight(&self, group: u32) -> u64 {
-        self.loads.weight_of(group)
-    }
-
-    /// What a group is compared by.
-    pub(super) fn preference(&self, group: u32) -> Preference {
-        Preference {
-            weight: self.active_weight(group) + u64::from(self.request.weight),
-            capacity: u64::from(self.frame.group(group).capacity),
-            position: group,
-        }
+        self.counts.weights[group as usize]
     }
 
     /// How many instances of the product of the request a group has.
     pub(super) fn same_product(&self, group: u32) -> u64 {
-        self.loads.owners_of(group, self.request.product)
+        self.counts.same_product[group as usize]
     }
 
-    /// The groups that compete among some members.
-    fn competing(&self, members: Range<usize>) -> impl Iterator<Item = Preference> + '_ {
-        members.filter(|at| self.seat(*at) == Seat::Competes).map(|at| self.preference(self.template.members[at].group))
-    }
-
-    /// The lightest among some members: by utilisation, then the product, then the id. Half of a levelled fleet ties,
-    /// so the count of the product is looked up once for the best, and once for each that ties with it.
-    fn lightest(&self, members: Range<usize>) -> Option<Preference> {
-        let mut competing = self.competing(members);
-        let mut best = competing.next()?;
-        let mut best_product = None;
-        for it in competing {
-            let utilisation = it.compare_utilisation(&best);
-            if utilisation == Ordering::Greater {
-                continue;
-            }
-            let mut own_product = None;
-            if utilisation == Ordering::Equal {
-                let least = *best_product.get_or_insert_with(|| self.same_product(best.position));
-                let own = self.same_product(it.position);
-                if (own, it.position) > (least, best.position) {
-                    continue;
-                }
-                own_product = Some(own);
-            }
-            (best, best_product) = (it, own_product);
+    /// What a candidate is compared by.
+    pub(super) fn preference(&self, candidate: &Open) -> Preference {
+        Preference {
+            weight: self.active_weight(candidate.group) + u64::from(self.weight),
+            capacity: u64::from(candidate.capacity),
+            position: candidate.group,
         }
-        Some(best)
+    }
+
+    /// The candidates that compete among some places.
+    fn competing(&self, places: Range<usize>) -> impl Iterator<Item = Preference> + '_ {
+        let open = self.roster.open[places].iter();
+        open.filter(|it| self.seat(it) == Seat::Competes).map(|it| self.preference(it))
+    }
+
+    /// The lightest among some places: by utilisation, then the product, then the id. Half of a levelled fleet ties,
+    /// so the products are looked up only where utilisation is equal.
+    fn lightest(&self, places: Range<usize>) -> Option<Preference> {
+        let rest_of_order = |it: &Preference| (self.same_product(it.position), it.position);
+        let is_better = |it: &Preference, best: &Preference| match it.compare_utilisation(best) {
+            Ordering::Less => true,
+            Ordering::Equal => rest_of_order(it) < rest_of_order(best),
+            Ordering::Greater => false,
+        };
+        self.competing(places).reduce(|best, it| if is_better(&it, &best) { it } else { best })
     }
 
     /// The regions that have a competing group, by id. The weight of the request counts once for each.
     pub(super) fn regions(&self) -> Vec<RegionBid> {
-        let region_of = |member: &Member| self.frame.group(member.group).region;
-        let mut bids = Vec::new();
-        let mut begin = 0;
-        for members in self.template.members.chunk_by(|a, b| region_of(a) == region_of(b)) {
-            let range = begin..begin + members.len();
-            begin = range.end;
-            let position = region_of(&members[0]);
+        let bid_of = |places: &Range<usize>| {
+            let position = self.roster.open[places.start].region;
             let join = |sum: Preference, it: Preference| Preference {
-                weight: sum.weight + it.weight - u64::from(self.request.weight),
+                weight: sum.weight + it.weight - u64::from(self.weight),
                 capacity: sum.capacity + it.capacity,
                 position,
             };
-            let bid = self.competing(range.clone()).map(|it| Preference { position, ..it }).reduce(join);
-            bids.extend(bid.map(|preference| RegionBid { preference, members: range }));
-        }
-        bids
+            let preference = self.competing(places.clone()).map(|it| Preference { position, ..it }).reduce(join)?;
+            Some(RegionBid { preference, places: places.clone() })
+        };
+        self.roster.regions.iter().filter_map(bid_of).collect()
     }
 
     /// How many instances of the product of the request the competing groups of a region have.
     pub(super) fn same_product_of_region(&self, region: &RegionBid) -> u64 {
-        self.competing(region.members.clone()).map(|it| self.same_product(it.position)).sum()
+        self.competing(region.places.clone()).map(|it| self.same_product(it.position)).sum()
     }
 
     /// Regions are compared as groups are, over their competing groups.
@@ -312,29 +271,5 @@ impl<'a, L: Loads + ?Sized> Contest<'a, L> {
 
     fn lightest_region(&self) -> Option<RegionBid> {
         self.regions().into_iter().min_by(|a, b| self.compare_regions(a, b))
-    }
-}
-
-/// Why a member cannot take the request; [`Reason::Ok`] when it can.
-pub(super) fn member_verdict(frame: &Frame, member: Member, request: &Request) -> Reason {
-    if member.verdict == Reason::Ok && is_elsewhere(frame, member, request) {
-        return Reason::JurisdictionMismatch;
-    }
-    member.verdict
-}
-
-/// Whether the request demands another jurisdiction.
-fn is_elsewhere(frame: &Frame, member: Member, request: &Request) -> bool {
-    request.jurisdiction.is_some() && frame.region_of(member.group).jurisdiction != request.jurisdiction
-}
-
-/// Why nobody can take the request.
-fn refusal(frame: &Frame, template: &FrameTemplate, request: &Request) -> Reason {
-    if template.members.is_empty() {
-        Reason::EmptyBoundary
-    } else if template.members.iter().all(|member| is_elsewhere(frame, *member, request)) {
-        Reason::JurisdictionMismatch
-    } else {
-        Reason::NoCandidate
     }
 }

@@ -13,6 +13,7 @@ mod ownership;
 pub mod plan;
 mod qualify;
 mod ramp;
+mod roster;
 mod series;
 mod state;
 mod topology;

@@ -1,53 +1,40 @@
-//! Takes many decisions in a row, fast: the counters lie beside it column by column.
+//! Takes many decisions in a row: where a batch is decided and counted, on one frame.
 //!
-//! [`super::decide`] is the rule, and a series is the same rule: the same contest over the same members, settled and
-//! counted by the same functions; a law compares the two. What it saves is looking up: the weight of each group, the
-//! owners of each product in it, and what each member of a boundary is to a jurisdiction stand in vectors that are
-//! kept current decision by decision. Nobody else may touch the state meanwhile, so it is borrowed.
+//! It keeps what every decision looks at within reach (the candidates of each boundary, the counters in a row) and
+//! lays it out when it is first asked for. What it keeps follows from the frame and the state, and is refreshed from
+//! the state whenever that moves: a decision comes out as if it were the only one (I1).
 
 use std::collections::BTreeMap;
 
-use super::batch::{Outcome, Request, outcome_of, record, settle};
-use super::choose::{Choice, Contest, Loads, member_verdict};
+use super::batch::{Ask, Decided, Outcome, Request};
+use super::choose::{Contest, Counts, Kept};
 use super::frame::Frame;
+use super::ramp::{self, Phase};
+use super::roster::{Roster, member_verdict, refusal};
 use super::state::State;
 use crate::ids::Jurisdiction;
 use crate::reason::Reason;
 
-/// Decisions in a row on one state.
+/// Decisions in a row on one state, which nobody else may touch meanwhile.
+#[derive(Debug)]
 pub struct Series<'a> {
     frame: &'a Frame,
     state: &'a mut State,
-    /// Parallel to the groups.
+    /// By template: whether a group of it ramps. None enters the ramp while a frame stands.
+    is_ramping: Vec<Option<bool>>,
+    /// By template and the jurisdiction that is demanded.
+    rosters: BTreeMap<(u32, Option<Jurisdiction>), Roster>,
+    /// By group; empty until a choice is asked for.
     weights: Vec<u64>,
-    /// Of the products that were asked for: the owners in each group.
-    owners: BTreeMap<u32, Vec<u64>>,
-    /// Of the templates and jurisdictions that were asked for: the verdict on each member.
-    verdicts: BTreeMap<u32, BTreeMap<Option<Jurisdiction>, Vec<Reason>>>,
-}
-
-/// The columns that one request reads.
-struct Columns<'a> {
-    weights: &'a [u64],
-    /// Of the product of the request.
-    owners: &'a [u64],
-}
-
-impl Loads for Columns<'_> {
-    fn weight_of(&self, group: u32) -> u64 {
-        self.weights[group as usize]
-    }
-
-    fn owners_of(&self, group: u32, _product: u32) -> u64 {
-        self.owners[group as usize]
-    }
+    /// By product, then by group.
+    products: BTreeMap<u32, Vec<u64>>,
 }
 
 impl<'a> Series<'a> {
-    /// A series that goes on from a state, which it moves on.
+    /// A series that goes on from a state, which it moves on. Nothing is laid out before it is asked for.
     pub fn new(frame: &'a Frame, state: &'a mut State) -> Self {
-        let weights = state.loads.iter().map(|load| load.weight).collect();
-        Self { frame, state, weights, owners: BTreeMap::new(), verdicts: BTreeMap::new() }
+        let is_ramping = vec![None; frame.templates.len()];
+        Self { frame, state, is_ramping, rosters: BTreeMap::new(), weights: Vec::new(), products: BTreeMap::new() }
     }
 
     /// The state after the decisions so far.
@@ -55,54 +42,164 @@ impl<'a> Series<'a> {
         self.state
     }
 
-    /// Takes one decision and counts it, as [`super::decide`] does.
+    /// Takes one decision and counts it.
     pub fn decide(&mut self, request: &Request) -> Outcome {
-        settle(self.frame, self.state, request);
-        self.look_up(request);
-        let outcome = outcome_of(self.frame, request, || self.choose(request));
-        record(self.frame, self.state, request, outcome);
-        let held = request.held.map(|held| (held.group, held.product));
-        let taken = match outcome {
-            Outcome::Owned { group } => Some((group, request.product)),
-            Outcome::Kept => held.map(|(group, _)| (group, request.product)),
-            Outcome::Nobody { .. } | Outcome::Stays { .. } | Outcome::Void => None,
-        };
-        for (group, product) in held.into_iter().chain(taken) {
-            self.refresh(group, product);
-        }
+        self.settle(request);
+        let outcome = self.outcome_of(request);
+        self.record(request, outcome);
         outcome
     }
 
-    fn choose(&self, request: &Request) -> Choice {
-        let Some(at) = request.template else {
-            return Choice::None(Reason::NotApplicable);
-        };
-        let columns = Columns { weights: &self.weights, owners: &self.owners[&request.product] };
-        let verdicts = self.verdicts[&at][&request.jurisdiction].as_slice();
-        let (template, ramps) = (&self.frame.templates[at as usize], &self.state.ramps[at as usize]);
-        Contest::open_with(self.frame, template, &columns, ramps, request, Some(verdicts)).choice()
+    /// Counts a recorded decision without taking it anew; a void one is taken anew, since the run counted it so.
+    pub fn replay(&mut self, decided: &Decided) {
+        let Decided { request, outcome } = decided;
+        if *outcome == Outcome::Void {
+            self.decide(request);
+        } else {
+            self.settle(request);
+            self.record(request, *outcome);
+        }
     }
 
-    /// Makes the columns that a request reads, if nobody has read them yet.
-    fn look_up(&mut self, request: &Request) {
-        let loads = &self.state.loads;
-        let column = || loads.iter().map(|load| load.owners_of(request.product)).collect();
-        self.owners.entry(request.product).or_insert_with(column);
-        let Some(at) = request.template else { return };
-        let known = self.verdicts.entry(at).or_default();
-        if !known.contains_key(&request.jurisdiction) {
-            let members = self.frame.templates[at as usize].members.iter();
-            let verdicts = members.map(|member| member_verdict(self.frame, *member, request)).collect();
-            known.insert(request.jurisdiction.clone(), verdicts);
+    /// What a ramp looks like just before a decision: those that have caught up have left.
+    fn settle(&mut self, request: &Request) {
+        let Some(at) = request.template.map(|it| it as usize) else { return };
+        if self.is_ramping(at) {
+            let (template, ramps) = (&self.frame.templates[at], &mut self.state.ramps[at]);
+            ramp::leave(self.frame, template, &self.state.loads, ramps);
+            self.is_ramping[at] = None;
+        }
+    }
+
+    /// Whether any group of a boundary ramps.
+    fn is_ramping(&mut self, template: usize) -> bool {
+        let ramps = &self.state.ramps[template];
+        let known = &mut self.is_ramping[template];
+        *known.get_or_insert_with(|| ramps.iter().any(|ramp| ramp.phase == Phase::Ramping))
+    }
+
+    fn outcome_of(&mut self, request: &Request) -> Outcome {
+        match request.ask {
+            Ask::Release { why } => Outcome::Nobody { why },
+            Ask::Recount => Outcome::Kept,
+            Ask::Allocate => match self.choose(request) {
+                Ok(group) => Outcome::Owned { group },
+                Err(why) => Outcome::Nobody { why },
+            },
+            Ask::Repair => match self.choose(request) {
+                Ok(group) if request.held.is_some_and(|held| held.group == group) => {
+                    Outcome::Stays { why: Reason::KeptValid }
+                }
+                Ok(group) => Outcome::Owned { group },
+                Err(why) => Outcome::Stays { why },
+            },
+            Ask::Move { to } => match move_verdict(self.frame, request, to) {
+                Reason::Ok => Outcome::Owned { group: to },
+                why => Outcome::Stays { why },
+            },
+        }
+    }
+
+    /// The same choice as [`super::choose`], from what is laid out.
+    fn choose(&mut self, request: &Request) -> Result<u32, Reason> {
+        let Some(at) = request.template else {
+            return Err(Reason::NotApplicable);
+        };
+        let is_ramping = self.is_ramping(at as usize);
+        self.lay_out(at, request);
+        let (weights, same_product) = (&self.weights, &self.products[&request.product]);
+        let counts = Counts { weights, same_product };
+        let roster = &self.rosters[&(at, request.jurisdiction.clone())];
+        let ramps = &self.state.ramps[at as usize];
+        let open = if is_ramping { Contest::open } else { Contest::open_full };
+        let chosen = open(self.frame, roster, counts, ramps, request).lightest_of_all();
+        let template = &self.frame.templates[at as usize];
+        chosen.ok_or_else(|| refusal(self.frame, template, request.jurisdiction.as_ref()))
+    }
+
+    /// Fetches what a request is compared by.
+    fn lay_out(&mut self, template: u32, request: &Request) {
+        if self.weights.is_empty() {
+            self.weights = self.state.weights();
+        }
+        let state = &*self.state;
+        self.products.entry(request.product).or_insert_with(|| state.owners_of(request.product));
+        self.roster(template, request);
+    }
+
+    fn roster(&mut self, template: u32, request: &Request) -> &Roster {
+        let (frame, demanded) = (self.frame, request.jurisdiction.as_ref());
+        let lay_out = || Roster::of(frame, &frame.templates[template as usize], demanded);
+        self.rosters.entry((template, request.jurisdiction.clone())).or_insert_with(lay_out)
+    }
+
+    /// Counts an outcome. Allocations and repairs are arrivals for the ramp (I5); moves and recounts are not.
+    fn record(&mut self, request: &Request, outcome: Outcome) {
+        let target = match outcome {
+            Outcome::Owned { group } => Some(group),
+            Outcome::Kept => request.held.map(|held| held.group),
+            Outcome::Nobody { .. } => None,
+            Outcome::Stays { .. } | Outcome::Void => return,
+        };
+        if let (Outcome::Owned { group }, Ask::Allocate | Ask::Repair, Some(template)) =
+            (outcome, request.ask, request.template)
+        {
+            self.count_arrival(request, template, group);
+        }
+        if let Some(held) = request.held {
+            self.state.loads[held.group as usize].remove(held.product, u64::from(held.weight));
+            self.refresh(held.group, held.product);
+        }
+        if let Some(group) = target {
+            self.state.loads[group as usize].add(request.product, 1, u64::from(request.weight));
+            self.refresh(group, request.product);
         }
     }
 
     /// Copies what the state counts for a product in a group.
     fn refresh(&mut self, group: u32, product: u32) {
         let load = &self.state.loads[group as usize];
-        self.weights[group as usize] = load.weight;
-        if let Some(column) = self.owners.get_mut(&product) {
-            column[group as usize] = load.owners_of(product);
+        if let Some(weight) = self.weights.get_mut(group as usize) {
+            *weight = load.weight;
         }
+        if let Some(owners) = self.products.get_mut(&product) {
+            owners[group as usize] = load.owners_of(product);
+        }
+    }
+
+    /// Every ramping candidate that the request could have gone to sees an arrival; the one that took it has taken it.
+    fn count_arrival(&mut self, request: &Request, template: u32, group: u32) {
+        if !self.is_ramping(template as usize) {
+            return;
+        }
+        let frame = self.frame;
+        self.roster(template, request);
+        let roster = &self.rosters[&(template, request.jurisdiction.clone())];
+        let kept = Kept::of(frame, roster, request);
+        let ramps = &mut self.state.ramps[template as usize];
+        for candidate in roster.open.iter().filter(|it| kept.admits(it)) {
+            let ramp = &mut ramps[candidate.member as usize];
+            if ramp.phase == Phase::Ramping {
+                ramp.arrived += u64::from(request.weight);
+                if candidate.group == group {
+                    ramp.taken += u64::from(request.weight);
+                }
+            }
+        }
+    }
+}
+
+/// Whether a plan may move the instance into a group: the same test that a candidate passes (I8).
+pub(super) fn move_verdict(frame: &Frame, request: &Request, to: u32) -> Reason {
+    if request.held.is_some_and(|held| held.group == to) {
+        return Reason::AlreadyThere;
+    }
+    let Some(template) = request.template else {
+        return Reason::NotApplicable;
+    };
+    let members = &frame.templates[template as usize].members;
+    match members.iter().find(|member| member.group == to) {
+        Some(member) => member_verdict(frame, *member, request.jurisdiction.as_ref()),
+        None => Reason::OutsideBoundary,
     }
 }

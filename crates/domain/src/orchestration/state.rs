@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::frame::Frame;
-use super::ramp::{Phase, Ramp};
+use super::ramp::Ramp;
 use crate::ids::{AccessTemplateId, GroupId, ProductId};
 
 /// What one product has in a group.
@@ -125,9 +125,14 @@ impl State {
         }
     }
 
-    /// Whether any group of the boundary ramps.
-    pub fn is_ramping(&self, template: u32) -> bool {
-        self.ramps[template as usize].iter().any(|ramp| ramp.phase == Phase::Ramping)
+    /// The active weight of each group, in a row.
+    pub(super) fn weights(&self) -> Vec<u64> {
+        self.loads.iter().map(|load| load.weight).collect()
+    }
+
+    /// How many instances of a product each group has, in a row.
+    pub(super) fn owners_of(&self, product: u32) -> Vec<u64> {
+        self.loads.iter().map(|load| load.owners_of(product)).collect()
     }
 }
 
