@@ -56,9 +56,8 @@ pub async fn explanation(
     await_revision(&headers, &parts.view).await?;
     let why_not = params.why_not.as_deref().map(|group| parse_group(&parts, group)).transpose()?;
     let found = parts.view.find(&id).ok_or_else(|| Problem::no_object(Kind::Instance, &id))?;
-    let recorded = recorded(&parts, found, params.verify).await?;
-    let books = parts.store.load_books().await?;
-    let leaving = leaving(&parts).await?;
+    let (recorded, books, leaving) =
+        tokio::try_join!(recorded(&parts, found, params.verify), parts.store.load_books(), leaving(&parts))?;
     let body = told(&parts, &recorded, &books, &leaving, why_not.as_ref());
     let is_text = headers.get(header::ACCEPT).is_some_and(|accept| accept.as_bytes().starts_with(b"text/plain"));
     if is_text {
