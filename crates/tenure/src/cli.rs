@@ -8,12 +8,13 @@ use std::process::ExitCode;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::client::{self, Connection, Failure};
+use crate::examples;
 use crate::output::{Format, Output};
 use crate::server::{self, ServeFlags};
 
 /// The engine under edge service platforms: decides once where each service instance belongs, remembers it, and can say why.
 #[derive(Debug, Parser)]
-#[command(name = "tenure", version, propagate_version = true, after_help = EXAMPLES)]
+#[command(name = "tenure", version, propagate_version = true, after_help = examples::MAIN)]
 struct Cli {
     #[command(flatten)]
     global: Global,
@@ -21,27 +22,19 @@ struct Cli {
     command: Command,
 }
 
-const EXAMPLES: &str = "Examples:
-  tenure demo                                  a sample fleet to look around in
-  tenure serve --data /var/lib/tenure          a server on the embedded database
-  tenure apply -f fleet.yaml                   regions, groups, nodes, products
-  tenure import instances customers.csv --map id=account --map product=plan
-  tenure explain svc-1 --why-not eu-west-b     why this owner, and why not that one
-  tenure plan drain eu-west-a                  see what would move before anything does";
-
 #[derive(Debug, Args)]
 struct Global {
     /// URL of the server
-    #[arg(long, global = true, env = "TENURE_SERVER", default_value = crate::spelling::SERVER_DEFAULT)]
+    #[arg(long, global = true, help_heading = "Global options", env = "TENURE_SERVER", default_value = crate::spelling::SERVER_DEFAULT)]
     server: String,
     /// Token; on the machine of the server it is found in the data directory
-    #[arg(long, global = true, env = "TENURE_TOKEN", hide_env_values = true)]
+    #[arg(long, global = true, help_heading = "Global options", env = "TENURE_TOKEN", hide_env_values = true)]
     token: Option<String>,
     /// How answers are printed
-    #[arg(short, long, global = true, value_enum, default_value_t = Format::Table)]
+    #[arg(short, long, global = true, help_heading = "Global options", value_enum, default_value_t = Format::Table)]
     output: Format,
     /// No progress and no remarks, only answers and errors
-    #[arg(short, long, global = true)]
+    #[arg(short, long, global = true, help_heading = "Global options")]
     quiet: bool,
 }
 
@@ -60,6 +53,7 @@ enum Command {
         instances: u32,
     },
     /// Run a server
+    #[command(after_help = examples::SERVE)]
     Serve {
         #[command(flatten)]
         flags: ServeFlags,
@@ -68,9 +62,7 @@ enum Command {
         print_config: bool,
     },
     /// Write manifests: all or nothing
-    #[command(
-        after_help = "Examples:\n  tenure apply -f fleet/\n  tenure apply -f fleet.yaml --dry-run\n  cat fleet.yaml | tenure apply -f - --set fleet --prune"
-    )]
+    #[command(after_help = examples::APPLY)]
     Apply {
         /// A file, a directory of files, or - for standard input
         #[arg(short, long = "file", value_name = "FILE|DIR|-", required = true)]
@@ -89,6 +81,7 @@ enum Command {
         allow_disruption: bool,
     },
     /// Show one object, or list a kind
+    #[command(after_help = examples::GET)]
     Get {
         kind: String,
         id: Option<String>,
@@ -107,9 +100,7 @@ enum Command {
         allow_disruption: bool,
     },
     /// Read objects from CSV or NDJSON, streamed
-    #[command(
-        after_help = "A mapping is field=column, field=slug(column) to make an id of any text, field='text' for the same value in each row, or weight=count() for the number of rows that say the same group.\n\nExamples:\n  tenure import groups servers.csv --map 'id=slug(city)' --map 'region=slug(country)' --map 'weight=count()'\n  tenure import nodes servers.csv --map 'id=slug(hostname)' --map location.latitude=lat --map \"groups='pool'\"\n  tenure import instances customers.csv --map id=account --map \"product='basic'\""
-    )]
+    #[command(after_help = examples::IMPORT)]
     Import(ImportArgs),
     /// Write a kind as NDJSON that import takes back
     Export { kind: String },
@@ -124,6 +115,7 @@ enum Command {
         near: Option<String>,
     },
     /// Why an instance is where it is
+    #[command(after_help = examples::EXPLAIN)]
     Explain {
         instance: String,
         /// And why not in this group
@@ -134,7 +126,7 @@ enum Command {
         verify: bool,
     },
     /// Preview changes, then apply them at a rate
-    #[command(subcommand)]
+    #[command(subcommand, after_help = examples::PLAN)]
     Plan(PlanCommand),
     /// Tasks and how they fare
     Tasks {
@@ -144,7 +136,7 @@ enum Command {
     /// Nodes that report, as this server heard them
     Reporters,
     /// Tokens and their scopes
-    #[command(subcommand)]
+    #[command(subcommand, after_help = examples::TOKEN)]
     Token(TokenCommand),
     /// The audit log
     #[command(subcommand)]

@@ -6,6 +6,7 @@
 mod cli;
 mod client;
 mod demo;
+mod examples;
 mod output;
 mod server;
 mod spelling;
