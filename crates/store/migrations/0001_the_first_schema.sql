@@ -124,7 +124,7 @@ CREATE TABLE instance (
   first_change_id INTEGER NOT NULL, -- the change that created the row
   change_id INTEGER NOT NULL -- the change that wrote the row
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX instance_change ON instance (change_id);
+CREATE INDEX instance_change ON instance (change_id, first_change_id);
 CREATE INDEX instance_expiry ON instance (expires_us) WHERE is_expired = 0 AND expires_us IS NOT NULL;
 
 CREATE TABLE ownership (

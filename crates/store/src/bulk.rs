@@ -66,6 +66,8 @@ const SQLITE_SIZES: [usize; 4] = [512, 64, 8, 1];
 
 impl Bulk {
     /// Runs the statement over all rows, given one after another, and says how many rows it changed.
+    ///
+    /// SQLite works on a thread of its own: while it runs one part, the parameters of the next are made here.
     pub(crate) async fn execute(
         &self,
         engine: Engine,
@@ -73,11 +75,12 @@ impl Bulk {
         cells: &[Cell<'_>],
         scalars: &[Cell<'_>],
     ) -> Result<u64> {
-        let mut changed = 0;
-        for part in self.parts(engine, cells) {
-            let done =
-                self.query(engine, part, scalars).execute(&mut *connection).await.map_err(during(self.during))?;
-            changed += done.rows_affected();
+        let mut parts = self.parts(engine, cells).into_iter().map(|part| self.query(engine, part, scalars));
+        let (mut changed, mut next) = (0, parts.next());
+        while let Some(query) = next {
+            let (done, following) = futures::join!(query.execute(&mut *connection), async { parts.next() });
+            changed += done.map_err(during(self.during))?.rows_affected();
+            next = following;
         }
         Ok(changed)
     }

@@ -105,6 +105,8 @@ pub struct Change {
     intent: Intent,
     topology_version: i64,
     touched: Touched,
+    /// Whether rows were written that stand outside the revisions.
+    has_written_aside: bool,
     leaves: Vec<StagedLeaf>,
 }
 
@@ -127,7 +129,18 @@ impl Store {
             topology_version = integer(&row, 0)?;
         }
         let (id, actor, leaves) = (self.next_change_id(now), actor.to_owned(), Vec::new());
-        Ok(Change { store: self.clone(), tx, id, now, actor, intent, topology_version, touched: Touched(0), leaves })
+        Ok(Change {
+            store: self.clone(),
+            tx,
+            id,
+            now,
+            actor,
+            intent,
+            topology_version,
+            touched: Touched(0),
+            has_written_aside: false,
+            leaves,
+        })
     }
 
     /// Whether a change was committed, and as which revision. The answer is final: a commit that is still under way
@@ -167,7 +180,7 @@ impl Change {
         self.leaves.push(StagedLeaf { at: self.now, actor: self.actor.clone(), leaf });
     }
 
-    /// Commits. A change that wrote nothing makes no revision; the head's is returned.
+    /// Commits. A change that wrote nothing that views follow makes no revision; the head's is returned.
     ///
     /// # Errors
     /// [`StoreError::CommitUnknown`] when the reply was lost and the database cannot be asked. After any other error
@@ -175,8 +188,8 @@ impl Change {
     pub async fn commit(mut self) -> Result<Revision> {
         if self.touched == Touched(0) {
             let head = read_head(&mut self.tx).await?;
-            self.rollback().await?;
-            return Ok(head.revision);
+            let ended = if self.has_written_aside { self.tx.commit().await } else { self.tx.rollback().await };
+            return ended.map(|()| head.revision).map_err(during("ending a change without a revision"));
         }
         let revision = self.seal().await?;
         let Self { store, tx, id, .. } = self;
@@ -224,6 +237,11 @@ impl Change {
     /// Marks what was touched.
     pub(crate) fn touch(&mut self, what: Touched) {
         self.touched = Touched(self.touched.0 | what.0);
+    }
+
+    /// Marks that rows outside the revisions were written.
+    pub(crate) fn write_aside(&mut self) {
+        self.has_written_aside = true;
     }
 
     /// Refuses work that the locks of this change do not cover.

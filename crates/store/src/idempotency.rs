@@ -42,8 +42,7 @@ WHERE (token_id, idempotency_key) IN (
   LIMIT $2)";
 
 impl Change {
-    /// Writes the answer with the work of this change. A change that wrote nothing else forgets it at its commit:
-    /// the work may then be repeated without harm.
+    /// Writes the answer with the work of this change, be it that the work turned out to change nothing.
     ///
     /// # Errors
     /// [`crate::StoreError::Constraint`] when the key was used meanwhile: roll back and look at its answer.
@@ -51,7 +50,9 @@ impl Change {
         let remember = sqlx::query(REMEMBER).bind(answer.token.as_str()).bind(answer.key.as_str());
         let remember = remember.bind(answer.request_hash.to_vec()).bind(i64::from(answer.status));
         let remember = remember.bind(answer.body.clone()).bind(answer.at.0);
-        remember.execute(self.parts().1).await.map(|_| ()).map_err(during("remembering an answer"))
+        remember.execute(self.parts().1).await.map_err(during("remembering an answer"))?;
+        self.write_aside();
+        Ok(())
     }
 }
 

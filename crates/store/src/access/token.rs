@@ -1,4 +1,7 @@
-//! The rows of tokens. The secret is nowhere: a token is found by the SHA-256 of what the client shows.
+//! The rows of tokens.
+//!
+//! The secret is nowhere: a token is found by the SHA-256 of what the client shows. Making and revoking one is a
+//! change with its audit leaf; noting that one was used is neither, since nothing is decided by it.
 
 use domain::time::Micros;
 use sqlx::any::AnyRow;

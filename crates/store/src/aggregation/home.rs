@@ -1,4 +1,7 @@
 //! The home of each reporter: the one replica that hears it and may judge its silence.
+//!
+//! A home is claimed by insert, or taken by the replica that hears the node now; its term grows with each taker, so a
+//! judgement made under an older term is recognised. Homes are no master data and make no revision.
 
 use std::collections::BTreeMap;
 

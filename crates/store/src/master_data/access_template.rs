@@ -1,4 +1,7 @@
 //! The rows of access templates and of the members of their boundaries.
+//!
+//! Members are a table of their own, so that SQL users can join on them and a refusal can name who refers. What kind
+//! of thing a member is follows from the mode of its template.
 
 use domain::ids::{AccessTemplateId, GroupId, NodeId, RegionId};
 use domain::master_data::{AccessTemplate, Mode, OnBroken, Order};

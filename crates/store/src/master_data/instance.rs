@@ -57,8 +57,7 @@ WHERE instance.product_id <> excluded.product_id
   OR instance.longitude_udeg IS DISTINCT FROM excluded.longitude_udeg
   OR instance.expires_us IS DISTINCT FROM excluded.expires_us
   OR instance.is_expired <> excluded.is_expired
-  OR instance.labels IS DISTINCT FROM excluded.labels
-RETURNING instance_id, first_change_id",
+  OR instance.labels IS DISTINCT FROM excluded.labels",
     columns: &[
         ColumnType::Text,
         ColumnType::Text,
@@ -73,6 +72,14 @@ RETURNING instance_id, first_change_id",
         ColumnType::Text,
     ],
 };
+
+const UPDATED: &str = "SELECT instance_id, first_change_id
+FROM instance
+WHERE change_id = $1 AND first_change_id <> $1";
+
+const WRITTEN: &str = "SELECT instance_id, first_change_id
+FROM instance
+WHERE change_id = $1";
 
 const INSTANCES: &str = "SELECT i.instance_id, i.product_id, i.jurisdiction, i.status, i.weight, i.latitude_udeg,
   i.longitude_udeg, i.created_us, i.expires_us, i.labels, i.change_id, c.revision
@@ -109,20 +116,25 @@ impl Change {
         let digest = digest(&sorted, &labels);
         let id = self.id();
         let (engine, connection) = self.parts();
-        let rows = PUT.fetch(engine, connection, &cells, &[id.into(), id.into()]).await?;
+        let count = PUT.execute(engine, &mut *connection, &cells, &[id.into(), id.into()]).await?;
+        // When every row was written, those that are not named were created: a first import names none.
+        let (sql, others) =
+            if count == sorted.len() as u64 { (UPDATED, Action::Created) } else { (WRITTEN, Action::Unchanged) };
+        let rows =
+            sqlx::query(sql).bind(id).fetch_all(connection).await.map_err(during("looking for what was written"))?;
         let mut written = BTreeMap::new();
         for row in &rows {
             let action = if integer(row, 1)? == id { Action::Created } else { Action::Updated };
             written.insert(text(row, 0)?, action);
         }
-        if !written.is_empty() {
+        if count > 0 {
             self.touch(Touched::INSTANCES);
             let object = if sorted.len() == 1 { sorted[0].instance.id.as_str() } else { "*" };
-            let detail = format!("count={} sha256={digest}", written.len());
+            let detail = format!("count={count} sha256={digest}");
             let (kind, id) = (Kind::Instance.name().to_owned(), object.to_owned());
             self.stage(AuditLeaf { verb: "put", kind, id, detail });
         }
-        let action = |it: &InstanceWrite| written.get(it.instance.id.as_str()).copied().unwrap_or(Action::Unchanged);
+        let action = |it: &InstanceWrite| written.get(it.instance.id.as_str()).copied().unwrap_or(others);
         Ok(writes.iter().map(action).collect())
     }
 

@@ -1,4 +1,7 @@
 //! The rows of nodes and of the groups they are in.
+//!
+//! What SQL users join on stands in columns; endpoints and labels are JSON texts. What is observed of a node is not
+//! here but in `aggregation`: an operator's write never touches a fact.
 
 use domain::ids::{GroupId, NodeId, OutboundTemplateId, RuntimeTemplateId};
 use domain::master_data::{Node, NodeLocation, Place};

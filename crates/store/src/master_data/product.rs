@@ -1,4 +1,7 @@
-//! The rows of products. Quota, limits and policies are JSON: nothing joins on them.
+//! The rows of products.
+//!
+//! Quota, limits and policies are JSON texts: nothing joins on them, and only the access template enters ownership.
+//! A null quota means unlimited.
 
 use domain::ids::{AccessTemplateId, ProductId};
 use domain::master_data::Product;

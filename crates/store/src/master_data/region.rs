@@ -1,4 +1,7 @@
 //! The rows of regions and resource groups.
+//!
+//! Both tables have one shape of statements: a range to read, a bulk to write. Weights and states stand in columns;
+//! what a group can do now is worked out in `domain`, never stored.
 
 use domain::ids::{GroupId, Jurisdiction, RegionId};
 use domain::master_data::{GroupState, Region, ResourceGroup};

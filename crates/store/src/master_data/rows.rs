@@ -1,4 +1,7 @@
 //! What the rows of all kinds have in common: the range that is read, states, labels and other JSON texts.
+//!
+//! One statement for each kind serves a single look-up, a page and the whole: it reads a range of ids. That an unknown
+//! spelling is damage and not a default is decided here, once.
 
 use domain::ids::Revision;
 use domain::master_data::{InstanceStatus, Switch};

@@ -1,4 +1,7 @@
 //! Sets of applied objects: which apply created what, so that a later apply of the set can prune.
+//!
+//! A set holds names only. Whether an object of it still exists, or may go, is asked of its own table; a deleted
+//! object leaves all sets with its row.
 
 use domain::master_data::Kind;
 
@@ -38,7 +41,9 @@ impl Change {
     async fn edit_set(&mut self, sql: &'static str, set: &str, kind: Kind, id: &str) -> Result<()> {
         self.require(&[Intent::MasterData], "editing a set")?;
         let edit = sqlx::query(sql).bind(set).bind(kind.name()).bind(id).execute(self.parts().1).await;
-        edit.map(|_| ()).map_err(during("editing a set"))
+        edit.map_err(during("editing a set"))?;
+        self.write_aside();
+        Ok(())
     }
 
     /// What the set holds, references first, then by id.

@@ -1,4 +1,7 @@
 //! The rows of runtime and outbound templates: two tables of one shape.
+//!
+//! Their bodies are delivered exactly as they were written and never read here. Which nodes name a template is asked
+//! in `references.rs`.
 
 use domain::ids::{OutboundTemplateId, RuntimeTemplateId};
 use domain::master_data::{Labels, OutboundTemplate, RuntimeTemplate, Switch};

@@ -1,4 +1,7 @@
 //! The moves of plans: written with the plan, settled in the commit of the batch that carries them out.
+//!
+//! So a crash between deciding and settling cannot happen: a move is pending, or its outcome is on record with its
+//! decision. A move whose request was void stays pending and is asked again.
 
 use domain::ids::{DecisionId, Generation, GroupId, InstanceId, PlanId};
 use domain::orchestration::{Decided, Outcome};

@@ -1,4 +1,7 @@
-//! What a view is loaded from and kept current by. Nothing here writes.
+//! What a view is loaded from and kept current by.
+//!
+//! A snapshot gives one whole state with the head it stands at, the tail every change after it, in commit order.
+//! Nothing here writes (I7).
 
 mod snapshot;
 mod tail;

@@ -37,6 +37,10 @@ pub struct Changed {
 /// A thousand changes in one read.
 pub const CHANGES_PER_READ_MAX: u32 = 1_000;
 
+/// Sixteen changes in one text: at ten thousand instances in each some twenty megabytes, where an engine ends at a
+/// thousand.
+const CHANGES_PER_TEXT: usize = 16;
+
 const SINCE: &str = "SELECT revision, change_id, touched
 FROM change
 WHERE revision > $1
@@ -142,11 +146,16 @@ impl Store {
         let mut tx = self.begin_read().await?;
         let facts = that(Touched::has_facts);
         changed.facts = facts_of_changes(self.engine(), &mut tx, &facts).await?;
-        let mut rows = BY_INSTANCE_CHANGE.fetch(self.engine(), &mut tx, &that(Touched::has_instances), &[]).await?;
-        let owners = that(Touched::has_ownership);
-        rows.append(&mut BY_OWNERSHIP_CHANGE.fetch(self.engine(), &mut tx, &owners, &[]).await?);
+        let mut texts = Vec::new();
+        for (statement, those) in
+            [(BY_INSTANCE_CHANGE, that(Touched::has_instances)), (BY_OWNERSHIP_CHANGE, that(Touched::has_ownership))]
+        {
+            for part in those.chunks(CHANGES_PER_TEXT) {
+                texts.append(&mut statement.fetch(self.engine(), &mut tx, part, &[]).await?);
+            }
+        }
         tx.rollback().await.map_err(during("ending a read"))?;
-        changed.instances = Words::default().rows(&rows)?;
+        changed.instances = Words::default().rows(&texts)?;
         changed.instances.sort_by(|a, b| a.id.cmp(&b.id));
         changed.instances.dedup_by(|a, b| a.id == b.id);
         Ok(changed)

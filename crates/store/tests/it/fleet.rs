@@ -3,6 +3,7 @@
 //! Regions `r0…`, groups `r0-g0…` of a region, a node in each group, one `shard` and one `regional` template with a
 //! product each. Instances are `svc-0000000…`.
 
+#![allow(clippy::unwrap_used, reason = "what stands here is right or the test fails")]
 #![allow(dead_code, reason = "the measuring example uses less of this than the tests")]
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -199,6 +199,8 @@ async fn sets_remember_what_an_apply_created(ground: Ground) {
     let both = vec![(Kind::Region, "r0".to_owned()), (Kind::ResourceGroup, "r0-g0".to_owned())];
     assert_eq!(change.set_members("site").await.unwrap(), both);
     change.remove_from_set("site", Kind::ResourceGroup, "r0-g0").await.unwrap();
+    change.commit().await.unwrap();
+    let mut change = store.begin(Intent::MasterData, "test", NOW).await.unwrap();
     assert_eq!(change.set_members("site").await.unwrap(), both[..1]);
     change.delete(Kind::Region, "r0").await.unwrap();
     assert_eq!(change.set_members("site").await.unwrap(), []);

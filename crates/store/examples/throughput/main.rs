@@ -3,11 +3,11 @@
 //! `cargo run --release -p tenure-store --example throughput -- [INSTANCES] [GROUPS] [postgres://… | FILE]`
 //! The database named must be empty; without one a temporary SQLite file is used.
 
-#[path = "../tests/it/fleet.rs"]
+mod clock;
+#[path = "../../tests/it/fleet.rs"]
 mod fleet;
 
-use std::time::Instant;
-
+use clock::Stopwatch;
 use domain::orchestration::Ask;
 use domain::time::Micros;
 use store::{InstanceWrite, Intent, Location, Store};
@@ -31,11 +31,12 @@ async fn main() {
     let location =
         arguments.next().map_or_else(|| Location::Sqlite(folder.path().join("tenure.db")), |it| Location::parse(&it));
     let store = Store::open(&location, 1).await.expect("a database");
-    let report = |what: &str, count: usize, since: Instant| {
-        let seconds = since.elapsed().as_secs_f64();
-        println!("{what:<12} {count:>9} in {seconds:>7.3} s = {:>9.0}/s", count as f64 / seconds);
+    let report = |what: &str, count: usize, since: Stopwatch| {
+        let (seconds, busy) = (since.elapsed_s(), since.busy_s());
+        let (rate, each) = (count as f64 / seconds, busy / count as f64 * 1e6);
+        println!("{what:<12} {count:>9} in {seconds:>7.3} s = {rate:>9.0}/s, {each:>6.2} µs of processor each");
     };
-    let since = Instant::now();
+    let since = Stopwatch::start();
     let objects = fleet::fleet(10, groups / 10);
     fleet::put_all(&store, &objects, NOW).await;
     report("topology", objects.len(), since);
@@ -47,7 +48,7 @@ async fn main() {
         })
         .collect();
     for round in ["import", "again"] {
-        let since = Instant::now();
+        let since = Stopwatch::start();
         for chunk in all.chunks(CHUNK) {
             let mut change = store.begin(Intent::Instances, "measure", NOW).await.expect("a change");
             change.put_instances(chunk).await.expect("instances");
@@ -58,25 +59,23 @@ async fn main() {
 
     let mut leader = fleet::Leader::begin(&store, "measure", fleet::LEASE_TTL_US).await;
     let rows = fleet::all_rows(&store).await;
-    let (mut deciding, since) = (0.0, Instant::now());
+    let (mut deciding, since) = (0.0, Stopwatch::start());
     for part in rows.chunks(BATCH) {
         let asked: Vec<_> = part.iter().map(|row| (row, Ask::Allocate)).collect();
-        let start = Instant::now();
+        let start = Stopwatch::start();
         let decided = leader.decide(&asked);
-        deciding += start.elapsed().as_secs_f64();
+        deciding += start.busy_s();
         leader.commit_decided(&asked, decided, &[]).await.expect("a batch");
     }
     report("allocate", rows.len(), since);
-    println!("  of which deciding {deciding:.3} s");
-    let committing = since.elapsed().as_secs_f64() - deciding;
-    println!("  committing        {committing:.3} s = {:.0}/s", rows.len() as f64 / committing);
+    println!("  of which deciding took {:.2} µs of processor each", deciding / rows.len() as f64 * 1e6);
 
     for round in ["load", "load again"] {
-        let since = Instant::now();
+        let since = Stopwatch::start();
         let loaded = fleet::all_rows(&store).await;
         report(round, loaded.len(), since);
     }
-    let since = Instant::now();
+    let since = Stopwatch::start();
     let recount = store.recount().await.expect("a recount");
     report("recount", usize::try_from(recount.owners).expect("a count"), since);
     assert_eq!(recount.differences, []);
