@@ -204,13 +204,12 @@ impl Store {
 
     /// Begins a transaction that sees one state.
     pub(crate) async fn begin_read(&self) -> Result<Transaction<'static, Any>> {
-        let begun = self.inner.reader.begin_with(self.engine().begin_read()).await;
-        begun.map_err(during("beginning to read"))
+        begin(&self.inner.reader, self.engine().begin_read()).await.map_err(during("beginning to read"))
     }
 
     /// Begins a transaction that writes.
     pub(crate) async fn begin_write(&self) -> Result<Transaction<'static, Any>> {
-        self.inner.writer.begin_with(self.engine().begin_write()).await.map_err(|error| self.queue_error(error))
+        begin(&self.inner.writer, self.engine().begin_write()).await.map_err(|error| self.queue_error(error))
     }
 
     /// On SQLite a connection that is not free in time means that other writers took too long.
@@ -228,6 +227,21 @@ impl Store {
         let next = |last: i64| ((now.0.max(1) << TAG_BITS) | self.inner.tag).max(last + (1 << TAG_BITS));
         let before = last.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| Some(next(last)));
         next(before.expect("the update always has a value"))
+    }
+}
+
+/// Begins a transaction on a connection of a pool.
+///
+/// A full disk makes SQLite roll back by itself; the driver's own rollback then finds no transaction, and the driver
+/// believes for ever that it is inside one. Such a connection is closed, and another one opened in its place: without
+/// this a server whose disk was full once writes nothing until it is started anew.
+async fn begin(pool: &AnyPool, statement: &'static str) -> std::result::Result<Transaction<'static, Any>, sqlx::Error> {
+    match pool.begin_with(statement).await {
+        Err(sqlx::Error::InvalidSavePointStatement) => {
+            pool.acquire().await?.close().await?;
+            pool.begin_with(statement).await
+        }
+        begun => begun,
     }
 }
 

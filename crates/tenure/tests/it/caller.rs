@@ -46,7 +46,16 @@ impl Caller {
 
     /// Imports rows and waits for their owners.
     pub async fn import(&self, rows: String) -> Result<Answer, String> {
-        let request = self.client.post(format!("{}/v1/instances/import?wait=true", self.url)).bearer_auth(&self.token);
+        self.import_to("/v1/instances/import?wait=true", rows).await
+    }
+
+    /// Imports rows and waits until they are durable.
+    pub async fn import_at_once(&self, rows: String) -> Result<Answer, String> {
+        self.import_to("/v1/instances/import", rows).await
+    }
+
+    async fn import_to(&self, path: &str, rows: String) -> Result<Answer, String> {
+        let request = self.client.post(format!("{}{path}", self.url)).bearer_auth(&self.token);
         read(request.header("content-type", "application/x-ndjson").body(rows)).await
     }
 

@@ -20,9 +20,13 @@ const READY_MAX: Duration = Duration::from_secs(60);
 /// How the ready line begins.
 const READY: &str = "tenure is ready at ";
 
-/// A program of ours without anything of the environment that tells it what to do.
+/// Our program without anything of the environment that tells it what to do.
 pub fn program(home: &Path) -> Command {
-    let mut command = Command::new(PROGRAM);
+    undirected(PROGRAM, home)
+}
+
+fn undirected(program: &str, home: &Path) -> Command {
+    let mut command = Command::new(program);
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("TENURE_") {
             command.env_remove(name);
@@ -85,11 +89,17 @@ impl Ground {
 }
 
 impl Server {
-    /// Starts the program and waits until it is ready.
+    /// Starts our program and waits until it is ready.
     pub fn start(home: &Path, name: &str, arguments: &[&str]) -> Result<Self, String> {
+        Self::start_as(home, name, PROGRAM, arguments)
+    }
+
+    /// Starts a program that becomes ours, and waits until it is ready.
+    pub fn start_as(home: &Path, name: &str, program: &str, arguments: &[&str]) -> Result<Self, String> {
         let log = home.join(format!("{name}.log"));
         let errors = File::options().create(true).append(true).open(&log).unwrap();
-        let mut child = program(home).args(arguments).stdout(Stdio::piped()).stderr(errors).spawn().unwrap();
+        let mut child =
+            undirected(program, home).args(arguments).stdout(Stdio::piped()).stderr(errors).spawn().unwrap();
         let lines = read_lines(child.stdout.take().unwrap());
         let mut server =
             Self { child, url: String::new(), home: home.to_owned(), log, lines, printed: Vec::new(), given: None };
@@ -116,6 +126,15 @@ impl Server {
 
     pub fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    pub fn process(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Where it was started.
+    pub fn home(&self) -> &Path {
+        &self.home
     }
 
     pub fn signal(&self, signal: Signal) {

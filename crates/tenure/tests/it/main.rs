@@ -11,6 +11,7 @@ mod caller;
 mod crash;
 mod database_away;
 mod demo;
+mod disk_full;
 mod fleet;
 mod ground;
 mod manifests;
