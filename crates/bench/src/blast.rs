@@ -23,9 +23,7 @@ const SECONDS_MAX: f64 = 3.0;
 /// When the change is none that a topology could take.
 pub fn in_memory_row(size: usize) -> Result<Row, Box<dyn Error>> {
     let mut ours = Ours::new(GROUPS, SHARD_PRODUCT);
-    (0..size).for_each(|_| {
-        ours.allocate();
-    });
+    ours.allocate(size);
     let topology = Shape { groups: GROUPS, nodes_per_group: 1 }.topology();
     let puts = (0..JOINING).map(|number| group(number, GroupState::Closed)).collect();
     let change = Change { puts, deletions: Vec::new() };

@@ -6,9 +6,7 @@ use super::*;
 fn a_fill_is_even_in_both_modes() {
     for product in [SHARD_PRODUCT, crate::fleet::REGIONAL_PRODUCT] {
         let mut ours = Ours::new(50, product);
-        (0..1_234).for_each(|_| {
-            ours.allocate();
-        });
+        ours.allocate(1_234);
         assert!(ours.load().max_minus_min() <= 1, "{product}");
     }
 }
@@ -16,16 +14,16 @@ fn a_fill_is_even_in_both_modes() {
 #[test]
 fn growth_moves_nobody_and_the_plan_makes_the_fewest_moves() {
     let mut ours = Ours::new(100, SHARD_PRODUCT);
-    (0..10_000).for_each(|_| {
-        ours.allocate();
-    });
+    ours.allocate(10_000);
     let filled = ours.owners.clone();
     ours.grow(1);
     assert_eq!(ours.owners, filled);
-    let (plan, after) = rebalanced(&ours, 10_000);
+    let plan = ours.rebalance();
+    assert_eq!(fewest_moves(ours.load().owners()), 80);
+    ours.make(&plan);
+    let after = ours.load();
     // 100 owners each and an empty group: none may stand above ⌈10000 ÷ 101⌉, none below 80 % of the mean.
     assert_eq!(after.owners().iter().max(), Some(&100));
-    assert_eq!(fewest_moves(ours.load().owners()), 80);
     assert_eq!(plan.moves.len(), 80);
 }
 
@@ -39,9 +37,7 @@ fn the_fewest_moves_lower_the_fullest_and_fill_the_starved() {
 #[test]
 fn arrivals_even_out_a_growth() {
     let mut ours = Ours::new(20, SHARD_PRODUCT);
-    (0..2_000).for_each(|_| {
-        ours.allocate();
-    });
+    ours.allocate(2_000);
     ours.grow(1);
     let load = ours.load();
     assert!(!load.is_balanced());
