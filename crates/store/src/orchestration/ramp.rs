@@ -8,19 +8,20 @@ use std::collections::BTreeMap;
 use domain::ids::{AccessTemplateId, GroupId};
 use domain::orchestration::{Phase, Ramp, RampRow, State};
 use sqlx::AnyConnection;
-use sqlx::any::AnyRow;
 
 use super::batch::BatchCommit;
+use super::load::unpack;
 use super::ownership::count;
 use crate::bulk::{Bulk, Cell, ColumnType};
 use crate::change::Change;
-use crate::engine::{number, parsed, text};
+use crate::engine::parsed;
 use crate::error::{Result, during};
 use crate::master_data::find_code;
 
-const ALL: &str = "SELECT access_template_id, group_id, phase, taken, arrived
-FROM ramp
-ORDER BY access_template_id, group_id";
+/// All ramps as one text: a batch with a snapshot and every explanation read them.
+const ALL: &str = "SELECT string_agg(access_template_id || '\u{1f}' || group_id || '\u{1f}' || phase
+  || '\u{1f}' || taken || '\u{1f}' || arrived, '\u{1e}')
+FROM ramp";
 
 const PUT: Bulk = Bulk {
     during: "writing ramps",
@@ -42,18 +43,20 @@ WHERE (access_template_id, group_id) IN (SELECT access_template_id, group_id FRO
     columns: &[ColumnType::Text; 2],
 };
 
+/// All ramps, by template, then group.
 pub(super) async fn load_ramps(connection: &mut AnyConnection) -> Result<Vec<RampRow>> {
-    let rows = sqlx::query(ALL).fetch_all(connection).await.map_err(during("reading ramps"))?;
-    rows.iter().map(read).collect()
-}
-
-fn read(row: &AnyRow) -> Result<RampRow> {
-    let phase = find_code(&[Phase::Out, Phase::Ramping, Phase::Full], Phase::code, text(row, 2)?)?;
-    Ok(RampRow {
-        template: parsed(AccessTemplateId::parse, text(row, 0)?)?,
-        group: parsed(GroupId::parse, text(row, 1)?)?,
-        ramp: Ramp { phase, taken: number(row, 3)?, arrived: number(row, 4)? },
-    })
+    let row = sqlx::query(ALL).fetch_one(connection).await.map_err(during("reading ramps"))?;
+    let mut rows = unpack(&row, |fields| {
+        let (template, group) = (fields.text()?, fields.text()?);
+        let phase = find_code(&[Phase::Out, Phase::Ramping, Phase::Full], Phase::code, fields.text()?)?;
+        Ok(RampRow {
+            template: parsed(AccessTemplateId::parse, template)?,
+            group: parsed(GroupId::parse, group)?,
+            ramp: Ramp { phase, taken: fields.number()?, arrived: fields.number()? },
+        })
+    })?;
+    rows.sort_unstable_by(|a, b| (&a.template, &a.group).cmp(&(&b.template, &b.group)));
+    Ok(rows)
 }
 
 /// Brings the rows from what stands to the end of a batch.

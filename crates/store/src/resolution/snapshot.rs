@@ -4,7 +4,7 @@
 //! from there without a gap. Many rows come as one text: a million rows of twenty columns cost more on their way
 //! through the driver than in the database.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 use domain::ids::{DecisionId, Generation, GroupId, InstanceId, Jurisdiction, ProductId, RegionId, Revision};
 use domain::master_data::{InstanceStatus, Location, Place};
@@ -12,7 +12,7 @@ use domain::orchestration::{Holder, Ownership, Parts};
 use domain::reason::Reason;
 use domain::time::Micros;
 use sqlx::any::AnyRow;
-use sqlx::{Any, Transaction};
+use sqlx::{Any, AnyConnection, Transaction};
 
 use crate::engine::{Head, Store, maybe_text, read_head};
 use crate::error::{Result, StoreError, during};
@@ -84,6 +84,15 @@ pub struct ViewSnapshot {
     tx: Transaction<'static, Any>,
     head: Head,
     words: Words,
+    /// The page after the one that was read last, which the engine gathered while that was unpacked.
+    ahead: Option<Page>,
+}
+
+/// A page on its way.
+struct Page {
+    after: String,
+    limit: i64,
+    texts: Vec<AnyRow>,
 }
 
 impl Store {
@@ -97,7 +106,7 @@ impl Store {
             sqlx::query(patience).execute(&mut *tx).await.map_err(during("asking for patience"))?;
         }
         let head = read_head(&mut tx).await?;
-        Ok(ViewSnapshot { tx, head, words: Words::default() })
+        Ok(ViewSnapshot { tx, head, words: Words::default(), ahead: None })
     }
 }
 
@@ -122,9 +131,18 @@ impl ViewSnapshot {
     /// As [`ViewSnapshot::topology`].
     pub async fn instances(&mut self, after: Option<&InstanceId>, limit: u32) -> Result<Vec<InstanceRow>> {
         let limit = i64::from(limit.min(INSTANCES_PER_READ_MAX));
-        let query = sqlx::query(INSTANCES).bind(after.map_or("", InstanceId::as_str)).bind(limit);
-        let rows = query.fetch_all(&mut *self.tx).await.map_err(during("reading instances"))?;
-        let mut rows = self.words.rows(&rows)?;
+        let after = after.map_or("", InstanceId::as_str);
+        let texts = match self.ahead.take() {
+            Some(page) if page.after == after && page.limit == limit => page.texts,
+            _ => read_page(&mut self.tx, after, limit).await?,
+        };
+        let Some(last) = last_id(&texts)? else {
+            return Ok(Vec::new());
+        };
+        let (tx, words) = (&mut self.tx, &mut self.words);
+        let (ahead, rows) = futures::join!(read_page(tx, &last, limit), async { words.rows(&texts) });
+        self.ahead = Some(Page { after: last, limit, texts: ahead? });
+        let mut rows = rows?;
         // Neither engine promises the order of what it gathers, though both keep it: this looks and moves nothing.
         rows.sort_by(|a, b| a.id.cmp(&b.id));
         Ok(rows)
@@ -139,18 +157,32 @@ impl ViewSnapshot {
     }
 }
 
+async fn read_page(connection: &mut AnyConnection, after: &str, limit: i64) -> Result<Vec<AnyRow>> {
+    let query = sqlx::query(INSTANCES).bind(after).bind(limit);
+    query.fetch_all(connection).await.map_err(during("reading instances"))
+}
+
+/// The largest id of a page. The ids are the first fields of rows in any order, so all are looked at.
+fn last_id(texts: &[AnyRow]) -> Result<Option<String>> {
+    let Some(row) = texts.first() else {
+        return Ok(None);
+    };
+    let ids = maybe_text(row, 0)?.unwrap_or_default().split('\u{1e}').filter_map(|row| row.split('\u{1f}').next());
+    Ok(ids.filter(|id| !id.is_empty()).max().map(str::to_owned))
+}
+
 /// The ids that rows share, so that a million rows hold each once.
 #[derive(Default)]
 pub(crate) struct Words {
-    products: BTreeMap<String, ProductId>,
-    groups: BTreeMap<String, GroupId>,
-    regions: BTreeMap<String, RegionId>,
-    jurisdictions: BTreeMap<String, Jurisdiction>,
+    products: HashMap<String, ProductId>,
+    groups: HashMap<String, GroupId>,
+    regions: HashMap<String, RegionId>,
+    jurisdictions: HashMap<String, Jurisdiction>,
 }
 
 /// The word, from the known ones or parsed and known from now on.
 fn shared<T: Clone, E: std::fmt::Display>(
-    known: &mut BTreeMap<String, T>,
+    known: &mut HashMap<String, T>,
     text: &str,
     parse: impl FnOnce(&str) -> std::result::Result<T, E>,
 ) -> Result<T> {

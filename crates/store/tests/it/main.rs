@@ -3,6 +3,8 @@
 //! `TENURE_TEST_POSTGRES` holds the URL of a server on which databases may be made, or `skip`. `cargo xtask test`
 //! starts one and sets it.
 
+#![allow(clippy::unwrap_used, reason = "a failed unwrap in a test is a failed test")]
+
 mod fleet;
 mod ground;
 mod proxy;

@@ -49,6 +49,7 @@ async fn assert_counted(store: &Store) {
     assert_eq!(recount.owners, owned as u64);
 }
 
+/// Equal groups differ by at most one (I4), and the second run does nothing (I2).
 async fn a_fill_is_balanced_and_counted(ground: Ground) {
     let store = ground.open().await;
     populate(&store, 600).await;
@@ -131,6 +132,7 @@ async fn a_moved_topology_is_refused(ground: Ground) {
     assert_counted(&store).await;
 }
 
+/// A lease that ran out commits nothing, whether another holds it by now or not (I6, I25).
 async fn a_leader_that_slept_writes_nothing(ground: Ground) {
     let store = ground.open().await;
     populate(&store, 10).await;
@@ -153,6 +155,7 @@ async fn a_leader_that_slept_writes_nothing(ground: Ground) {
     assert_counted(&store).await;
 }
 
+/// The generation outlives the release (I2).
 async fn a_release_keeps_the_generation(ground: Ground) {
     let store = ground.open().await;
     populate(&store, 1).await;
@@ -172,6 +175,7 @@ async fn a_release_keeps_the_generation(ground: Ground) {
     assert_eq!(store.history(&id, 2).await.unwrap(), history[..2]);
 }
 
+/// Every ownership has its decision, and its batch replays to the record (I9).
 async fn every_decision_is_rebuilt(ground: Ground) {
     let store = ground.open().await;
     populate(&store, 90).await;
@@ -239,7 +243,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     proptest::collection::vec(prop_oneof![6 => ask, 2 => edit, 1 => Just(Step::Restart)], 1..40)
 }
 
-/// Counters equal a recount and every batch replays to its record, after any history.
+/// Counters equal a recount and every batch replays to its record, after any history. (I6)
 async fn counters_equal_a_recount(ground: Ground) {
     let store = ground.open().await;
     populate(&store, 12).await;
@@ -398,6 +402,7 @@ pub fn plan_row(id: &str, state: &str) -> PlanRow {
     }
 }
 
+/// The rows of ramps are those of the state after the batch (I5).
 async fn ramps_are_kept_with_the_batch(ground: Ground) {
     let store = ground.open().await;
     populate(&store, 120).await;
@@ -439,7 +444,7 @@ async fn ramps_are_kept_with_the_batch(ground: Ground) {
     assert_counted(&store).await;
 }
 
-/// I26: a batch beyond its limits is refused by name and writes nothing.
+/// I26: a batch beyond its limits is refused by name and writes nothing. (I26)
 async fn a_batch_keeps_its_limits(ground: Ground) {
     let store = ground.open().await;
     populate(&store, 3).await;

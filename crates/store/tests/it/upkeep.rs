@@ -151,7 +151,7 @@ async fn an_answer_is_remembered_with_its_work(ground: Ground) {
     assert_eq!(store.head().await.unwrap(), before);
 }
 
-/// I24: a leaf is staged with its change or not at all, and chained in the order of commits.
+/// I24: a leaf is staged with its change or not at all, and chained in the order of commits. (I24)
 async fn the_audit_log_is_chained_in_commit_order(ground: Ground) {
     let store = ground.open().await;
     let mut early = store.begin(Intent::Facts, "late committer", NOW).await.unwrap();
@@ -217,6 +217,7 @@ async fn a_forged_audit_log_is_found(ground: Ground) {
     }
 }
 
+/// Staged in the transaction of the mutation (I24).
 async fn every_mutation_is_staged(ground: Ground) {
     let store = ground.open().await;
     fleet::put_all(&store, &fleet::fleet(1, 1), NOW).await;

@@ -196,6 +196,7 @@ async fn facts_are_written_when_they_change(ground: Ground) {
     assert_eq!(store.head().await.unwrap().topology_version, 1, "facts do not move the topology");
 }
 
+/// (I7)
 async fn silence_is_written_only_at_home(ground: Ground) {
     let store = ground.open().await;
     fleet::put_all(&store, &fleet::fleet(1, 2), NOW).await;
