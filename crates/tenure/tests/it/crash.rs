@@ -9,11 +9,11 @@ use std::time::Duration;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::caller::{Acknowledged, Caller, runtime, verify};
 use crate::fleet;
-use crate::ground::{Ground, Server};
+use crate::ground::{Ground, Server, program};
 use crate::postgres::Database;
 
 /// Enough that import, allocation and plan are each hit, few enough for every run.
@@ -24,6 +24,9 @@ const ROWS: usize = 400;
 
 /// How long the world runs before the power goes, in milliseconds.
 const LIFE_MS: std::ops::Range<u64> = 150..2_000;
+
+/// How long a server lives that dies before it is ready, or just after, in milliseconds.
+const BIRTH_MS: std::ops::Range<u64> = 5..600;
 
 fn number(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().and_then(|it| it.parse().ok()).unwrap_or(default)
@@ -51,6 +54,9 @@ fn survive(flags: &[&str]) {
     for round in 0..number("TENURE_CRASH_ROUNDS", ROUNDS) {
         let caller = Caller::new(&server.url, &server.token("data"));
         live_and_die(server, &caller, round, &mut random, &all);
+        if round % 2 == 1 {
+            die_at_birth(&ground, flags, &mut random);
+        }
         server = ground.serve_with("data", flags);
         let caller = Caller::new(&server.url, &server.token("data"));
         verify(&server, &caller, &all.lock().unwrap());
@@ -61,6 +67,17 @@ fn survive(flags: &[&str]) {
     eprintln!("acknowledged: {} imported, {} put, {} plans", done.0, done.1, done.2);
 }
 
+/// Starts a server and kills it before it is ready, or just after.
+fn die_at_birth(ground: &Ground, flags: &[&str], random: &mut StdRng) {
+    let arguments = [&["serve", "--listen", "127.0.0.1:0", "--data", "data"], flags].concat();
+    let mut command = program(ground.home.path());
+    command.args(arguments).stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
+    let mut child = command.spawn().unwrap();
+    std::thread::sleep(Duration::from_millis(random.random_range(BIRTH_MS)));
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
 /// Imports, writes and plans, all at once, until the power goes.
 fn live_and_die(server: Server, caller: &Caller, round: u64, random: &mut StdRng, all: &Arc<Mutex<Acknowledged>>) {
     let life = Duration::from_millis(random.random_range(LIFE_MS));
@@ -69,7 +86,10 @@ fn live_and_die(server: Server, caller: &Caller, round: u64, random: &mut StdRng
         let work = [
             tokio::spawn(import(caller.clone(), round, Arc::clone(all))),
             tokio::spawn(put(caller.clone(), round, Arc::clone(all))),
-            tokio::spawn(plan(caller.clone(), group, Arc::clone(all))),
+            match round % 2 {
+                0 => tokio::spawn(plan_moves(caller.clone(), group, Arc::clone(all))),
+                _ => tokio::spawn(plan_drains(caller.clone(), Arc::clone(all))),
+            },
         ];
         tokio::time::sleep(life).await;
         server.kill();
@@ -97,15 +117,57 @@ async fn put(caller: Caller, round: u64, all: Arc<Mutex<Acknowledged>>) {
 }
 
 /// Moves the first instances to a group, again and again.
-async fn plan(caller: Caller, group: &str, all: Arc<Mutex<Acknowledged>>) {
+async fn plan_moves(caller: Caller, group: &str, all: Arc<Mutex<Acknowledged>>) {
     for first in (0..200usize).step_by(40).cycle() {
+        // One plan runs while the next is made, and a round ends with few of them.
+        tokio::time::sleep(Duration::from_millis(200)).await;
         let moves: Vec<_> =
             (first..first + 40).map(|at| json!({"instance": format!("svc-{at}"), "to": group})).collect();
-        let made = caller.ask(Method::POST, "/v1/plans", Some(json!({"kind": "move", "moves": moves}))).await;
-        let Ok((201, plan)) = made else { return };
-        let id = plan["id"].as_str().unwrap().to_owned();
-        let told = caller.ask(Method::POST, &format!("/v1/plans/{id}/apply"), Some(json!({"rate_per_s": 60}))).await;
-        let Ok((200, _)) = told else { return };
-        all.lock().unwrap().plans.push(id);
+        if apply(&caller, "/v1/plans", json!({"kind": "move", "moves": moves}), 60, &all).await.is_none() {
+            return;
+        }
+    }
+}
+
+/// Empties a group and takes it back, again and again.
+async fn plan_drains(caller: Caller, all: Arc<Mutex<Acknowledged>>) {
+    // The round before may have ended with the group emptied.
+    let filled = caller.ask(Method::PUT, "/v1/groups/eu-b", Some(json!({"region": "eu"}))).await;
+    if !matches!(filled, Ok((200, _))) {
+        return;
+    }
+    while let Some(drain) = apply(&caller, "/v1/plans", json!({"kind": "drain", "group": "eu-b"}), 100_000, &all).await
+    {
+        if !is_done(&caller, &drain).await {
+            return;
+        }
+        let undo = apply(&caller, &format!("/v1/plans/{drain}/undo"), json!({}), 100_000, &all).await;
+        match undo {
+            Some(undo) if is_done(&caller, &undo).await => {}
+            _ => return,
+        }
+    }
+}
+
+/// Makes a plan and applies it; its id once that is acknowledged.
+async fn apply(caller: &Caller, path: &str, body: Value, rate: u32, all: &Mutex<Acknowledged>) -> Option<String> {
+    let body = (path == "/v1/plans").then_some(body);
+    let Ok((201, plan)) = caller.ask(Method::POST, path, body).await else { return None };
+    let id = plan["id"].as_str().unwrap().to_owned();
+    let told = caller.ask(Method::POST, &format!("/v1/plans/{id}/apply"), Some(json!({"rate_per_s": rate}))).await;
+    let Ok((200, _)) = told else { return None };
+    all.lock().unwrap().plans.push(id.clone());
+    Some(id)
+}
+
+/// Waits for the end of a plan; false when the server is gone.
+async fn is_done(caller: &Caller, id: &str) -> bool {
+    loop {
+        match caller.get(&format!("/v1/plans/{id}")).await {
+            Ok((200, plan)) if plan["state"] == "done" => return true,
+            Ok((200, plan)) => assert_eq!(plan["state"], "applying", "{plan}"),
+            _ => return false,
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
