@@ -114,7 +114,7 @@ impl Running {
 pub async fn start(settings: Settings) -> Result<Running, StartError> {
     let lock = lock_data(&settings.data)?;
     let settings = Settings { replica: replica_name(&settings)?, ..settings };
-    let writer = u16::try_from(access::random_tag()?).unwrap_or(0);
+    let writer = access::random_tag()?;
     let store = Store::open(&settings.database, writer).await?;
     access::ensure_admin_token(&store, &settings.data, clock::now()).await?;
     let view = Arc::new(View::empty());

@@ -45,7 +45,7 @@ reasons! {
     InstanceExpired = "instance-expired", "the time of the instance has run out", "write the instance with a later expires";
     InstanceSuspended = "instance-suspended", "the operator suspended the instance", "write the instance with status active";
     Pending = "pending", "the allocator has not reached the instance yet", "wait a moment; if it lasts, tenure doctor says who leads";
-    NotApplicable = "not-applicable", "the access template delivers to everybody alike and owns nobody", "";
+    NotApplicable = "not_applicable", "the access template delivers to everybody alike and owns nobody", "";
     EmptyBoundary = "empty-boundary", "the boundary of the access template holds no group", "add groups or regions to the access template";
     OutsideBoundary = "outside-boundary", "the group is not inside the boundary of the access template", "put the group into the access template, or repair the instance";
     JurisdictionMismatch = "jurisdiction-mismatch", "the region lies in another jurisdiction than the instance demands", "offer a region of that jurisdiction in the access template";

@@ -48,6 +48,11 @@ impl Homes {
         self.lock().remove(node);
     }
 
+    /// Forgets the nodes that live elsewhere by now: their next report here claims them anew.
+    pub fn keep_only(&self, homes: &BTreeMap<NodeId, Home>) {
+        self.lock().retain(|node, here| homes.get(node) == Some(&here.home));
+    }
+
     /// Nobody was listening for so long: no silence has grown.
     pub fn forgive(&self, gap: Duration) {
         for here in self.lock().values_mut() {

@@ -3,7 +3,7 @@
 //! Measured on the monotonic clock of this process; a time in which it was not listening accuses nobody. A judgement
 //! is a written fact, and only while this process is still the home of the node.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use domain::aggregation::{Watch, silent_nodes, was_healthy};
 use domain::ids::{NodeId, RegionId};
 use domain::orchestration::{GroupIx, Health, NodeFacts, NodeIx, Topology};
 use domain::time::Micros;
-use store::{FactWrite, Home, Intent, Store};
+use store::{FactWrite, Intent, Store};
 
 use super::homes::Homes;
 use crate::clock;
@@ -25,7 +25,7 @@ pub const JUDGE_EVERY: Duration = Duration::from_secs(1);
 /// A gap between two judgements that is longer than this was a time without listening.
 const LISTENING_GAP: Duration = Duration::from_secs(5);
 
-/// How often homes are compared while somebody is unheard.
+/// How often homes are compared: well within any time to live.
 const COMPARE_EVERY: Duration = Duration::from_secs(5);
 
 /// The actor of a judgement.
@@ -71,19 +71,6 @@ pub struct JudgeSilence {
 }
 
 impl JudgeSilence {
-    /// Nodes that report to another process by now are its to judge, and must not hold their region here.
-    async fn send_away(&self, unheard: &mut BTreeMap<NodeId, Home>) -> Result<(), TaskError> {
-        let homes: BTreeMap<NodeId, Home> = self.store.list_homes().await?.into_iter().collect();
-        unheard.retain(|node, home| {
-            let is_ours = homes.get(node) == Some(home);
-            if !is_ours {
-                self.homes.leave(node);
-            }
-            is_ours
-        });
-        Ok(())
-    }
-
     /// Nodes to be written silent, and the regions that are held.
     fn judge(
         &self,
@@ -130,11 +117,12 @@ impl Task for JudgeSilence {
             self.homes.forgive(gap);
             return Ok(Status { detail: format!("not listening for {} s", gap.as_secs()), ..Status::idle() });
         }
-        let mut unheard = self.homes.unheard(self.ttl, at);
-        if !unheard.is_empty() && at.duration_since(self.compared) >= COMPARE_EVERY {
+        if at.duration_since(self.compared) >= COMPARE_EVERY {
             self.compared = at;
-            self.send_away(&mut unheard).await?;
+            // Nodes that report to another process by now are its to judge, and must not hold their region here.
+            self.homes.keep_only(&self.store.list_homes().await?.into_iter().collect());
         }
+        let unheard = self.homes.unheard(self.ttl, at);
         let topology = self.view.topology();
         let (silent, held) = self.judge(&topology.topology, &unheard.keys().collect(), now);
         let detail = if held.is_empty() { String::new() } else { format!("{} regions held", held.len()) };

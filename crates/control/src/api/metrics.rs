@@ -9,7 +9,8 @@ use axum::extract::State;
 use axum::http::header;
 use axum::response::IntoResponse;
 use prometheus::{
-    Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry, TextEncoder,
+    Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
+    TextEncoder,
 };
 
 use super::Shared;
@@ -26,7 +27,7 @@ pub struct Metrics {
     registry: Registry,
     requests: IntCounterVec,
     seconds: HistogramVec,
-    in_flight: Gauge,
+    in_flight: IntGauge,
     import_rows: IntCounterVec,
     view_revision: Gauge,
     instances: Gauge,
@@ -64,7 +65,8 @@ impl Metrics {
                 &["method", "route", "class"],
             ),
             seconds: HistogramVec::new(timing.buckets(SECONDS_BUCKETS.to_vec()), &["method", "route"]).expect(VALID),
-            in_flight: gauge("tenure_http_requests_in_flight", "Requests that are being answered."),
+            in_flight: IntGauge::new("tenure_http_requests_in_flight", "Requests that are being answered.")
+                .expect(VALID),
             import_rows: counters("tenure_import_rows_total", "Rows of imports by outcome.", &["outcome"]),
             view_revision: gauge("tenure_view_revision", "The revision that the view has reached."),
             instances: gauge("tenure_view_instances", "Instances in the view, terminated ones included."),

@@ -136,12 +136,12 @@ fn instance_routes() -> [Route; 9] {
             .gives_json::<ResolutionBody>()
             .header("If-None-Match", "ETags that the client has: 304 when nothing changed")
             .statuses(&[200, 304])
-            .from_view()
+            .answered_from_view()
             .at_once(),
         Route::get("/v1/instances/{id}/ownership", Resolve, instances::ownership)
             .says("Who owns an instance, or why nobody does")
             .gives_json::<OwnershipBody>()
-            .from_view()
+            .answered_from_view()
             .at_once(),
         Route::get("/v1/instances/{id}/history", Read, instances::history)
             .says("Every change of the ownership of an instance, with its decision")
@@ -151,7 +151,7 @@ fn instance_routes() -> [Route; 9] {
             .query("why_not", "a group: why it is not the owner")
             .flag("verify", "decides the whole batch anew and compares")
             .gives_json::<ExplanationBody>()
-            .from_view(),
+            .answered_from_view(),
     ]
 }
 

@@ -102,11 +102,10 @@ impl Allocator {
 
     /// Opens the book of a new term, or turns to what has changed since the last batch.
     async fn open_book(&mut self, proof: &LeaseProof) -> Result<(), StoreError> {
-        if self.work.take_plans() || self.book.as_ref().is_none_or(|book| book.term != proof.term) {
-            if let Err(error) = self.feed.refresh(&self.store).await {
-                self.work.look_at_plans();
-                return Err(error);
-            }
+        let is_due = self.work.take_plans() || self.book.as_ref().is_none_or(|book| book.term != proof.term);
+        if is_due && let Err(error) = self.feed.refresh(&self.store).await {
+            self.work.look_at_plans();
+            return Err(error);
         }
         let topology = self.view.topology();
         let leaving = self.feed.leaving().clone();
@@ -217,7 +216,7 @@ impl Allocator {
             topology_version: book.topology.version,
             now,
             actor: ACTOR,
-            base: book.base.clone(),
+            base: book.base,
             frame: &book.frame,
             start: &book.state,
             decided,

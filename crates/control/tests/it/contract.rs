@@ -60,7 +60,7 @@ async fn an_instance_is_put_with_its_ownership_and_resolves(server: Server) {
     assert_eq!(owner["group"], group.as_str());
     server.put("/v1/instances/svc-2", json!({"product": "union"})).await.expect(201);
     let owner = server.get("/v1/instances/svc-2/ownership").await.expect(200);
-    assert_eq!(owner, json!({"group": null, "reason": "not-applicable"}));
+    assert_eq!(owner, json!({"group": null, "reason": "not_applicable"}));
     let near = server.get("/v1/instances/svc-2/resolution?near=48.8,2.3").await.expect(200);
     assert_eq!(near["nodes"][0]["id"], "par-01");
     let near = server.get("/v1/instances/svc-2/resolution?near=52.3,4.9").await.expect(200);

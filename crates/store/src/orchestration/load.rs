@@ -50,12 +50,14 @@ pub struct Recount {
 }
 
 /// All counters as one text: every explanation reads them, and a row of its own costs more than its counting.
-const RECORDED: &str = "SELECT string_agg(group_id || '\u{1f}' || product_id || '\u{1f}' || owners || '\u{1f}' || weight,
+const RECORDED: &str =
+    "SELECT string_agg(group_id || '\u{1f}' || product_id || '\u{1f}' || owners || '\u{1f}' || weight,
   '\u{1e}')
 FROM group_load
 WHERE owners <> 0 OR weight <> 0";
 
-const COUNTED: &str = "SELECT string_agg(group_id || '\u{1f}' || product_id || '\u{1f}' || owners || '\u{1f}' || weight,
+const COUNTED: &str =
+    "SELECT string_agg(group_id || '\u{1f}' || product_id || '\u{1f}' || owners || '\u{1f}' || weight,
   '\u{1e}')
 FROM (
   SELECT group_id, product_id, COUNT(*) AS owners, CAST(SUM(weight) AS BIGINT) AS weight
