@@ -8,9 +8,10 @@ use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::extract::{ConnectInfo, Request, State};
+use axum::http::request::Parts as Head;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -19,7 +20,7 @@ use tokio::sync::Semaphore;
 use tracing::Instrument;
 use wire::problem::{Problem, ProblemType};
 
-use super::failure::Failure;
+use super::failure::{Answer, Failure};
 use super::metrics::{Metrics, RouteMeters};
 use super::route::Route;
 use crate::access::{Bearer, Need, Refused, Tokens};
@@ -40,7 +41,7 @@ pub struct Floor {
     metrics: Arc<Metrics>,
     turns: Semaphore,
     requests_max: usize,
-    request_prefix: String,
+    request_prefix: [u8; 8],
     request_count: AtomicU64,
 }
 
@@ -57,19 +58,39 @@ impl Floor {
             metrics,
             turns: Semaphore::new(requests_max),
             requests_max,
-            request_prefix: hex::encode(random),
+            request_prefix: hex::encode(random).into_bytes().try_into().unwrap_or([b'0'; 8]),
             request_count: AtomicU64::new(0),
         }
     }
 
     /// The id of a request: the client's if it is fit for a log, else a new one.
-    pub fn request_id(&self, headers: &HeaderMap) -> String {
-        let fit =
-            |id: &&str| (1..=REQUEST_ID_LENGTH_MAX).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_graphic());
-        match headers.get(REQUEST_ID).and_then(|id| id.to_str().ok()).filter(fit) {
-            Some(id) => id.to_owned(),
-            None => format!("{}-{:x}", self.request_prefix, self.request_count.fetch_add(1, Ordering::Relaxed)),
+    pub fn request_id(&self, headers: &HeaderMap) -> RequestId {
+        let fit = |id: &&HeaderValue| {
+            (1..=REQUEST_ID_LENGTH_MAX).contains(&id.len()) && id.as_bytes().iter().all(u8::is_ascii_graphic)
+        };
+        if let Some(id) = headers.get(REQUEST_ID).filter(fit) {
+            return RequestId(id.clone());
         }
+        // Eight digits of the process and sixteen of the count, written without the machinery of formats.
+        let mut text = [b'-'; 25];
+        text[..8].copy_from_slice(&self.request_prefix);
+        let count = self.request_count.fetch_add(1, Ordering::Relaxed);
+        let digits = usize::try_from((67 - (count | 1).leading_zeros()) / 4).unwrap_or(16);
+        for (place, digit) in text[9..9 + digits].iter_mut().rev().enumerate() {
+            *digit = b"0123456789abcdef"[usize::try_from(count >> (4 * place) & 15).unwrap_or(0)];
+        }
+        RequestId(HeaderValue::from_bytes(&text[..9 + digits]).expect("hexadecimal digits are fit for a header"))
+    }
+}
+
+/// The id of a request.
+#[derive(Debug, Clone)]
+pub struct RequestId(HeaderValue);
+
+impl RequestId {
+    /// For logs and bodies.
+    pub fn as_str(&self) -> &str {
+        self.0.to_str().unwrap_or("?")
     }
 }
 
@@ -120,7 +141,7 @@ impl Gate {
                 Err(_) => return given_up(patience).into_response(),
             },
         };
-        answered.unwrap_or_else(|panic| Failure::internal(Panicked(panic_text(&*panic))).into_response())
+        answered.unwrap_or_else(|panic| panicked(&*panic).into_response())
     }
 
     async fn turn(&self) -> Result<Option<tokio::sync::SemaphorePermit<'_>>, Failure> {
@@ -162,6 +183,43 @@ impl Gate {
         }
     }
 
+    /// Lets a request in that is answered at once, and brings its answer out.
+    ///
+    /// The same rules as those of [`pass`], without what such a request does not need: a known token is not copied, the
+    /// request is not moved about, no other future is made.
+    pub async fn pass_quickly<F>(&self, request: Request, handler: impl FnOnce(Head) -> F) -> Response
+    where
+        F: Future<Output = Answer> + Send,
+    {
+        let started = clock::monotonic();
+        let is_local = is_from_this_machine(&request);
+        let head = request.into_parts().0;
+        let request_id = self.floor.request_id(&head.headers);
+        let _present = Present::enter(&self.floor.metrics);
+        let admitted = match presented_token(&head.headers) {
+            Ok(token) if self.floor.tokens.recall(token, self.need, clock::now(), started) == Some(true) => Ok(()),
+            _ => self.admit(&head.headers, is_local).await.map(|_| ()),
+        };
+        let answered = match admitted {
+            Ok(()) => {
+                AssertUnwindSafe(handler(head)).catch_unwind().await.unwrap_or_else(|panic| Err(panicked(&*panic)))
+            }
+            Err(failure) => Err(failure),
+        };
+        self.finish(answered.unwrap_or_else(IntoResponse::into_response), request_id, started)
+    }
+
+    /// Renders and logs a failure, measures, names the request.
+    fn finish(&self, mut response: Response, request_id: RequestId, started: Instant) -> Response {
+        if let Some(failure) = response.extensions_mut().remove::<Failure>() {
+            self.log(&failure, request_id.as_str());
+            response = failure.render(request_id.as_str());
+        }
+        self.meters.observe(response.status().as_u16(), started.elapsed());
+        response.headers_mut().insert(REQUEST_ID, request_id.0);
+        response
+    }
+
     fn log(&self, failure: &Failure, request_id: &str) {
         let status = failure.problem().status;
         let Some(cause) = failure.cause_chain() else { return };
@@ -178,33 +236,21 @@ pub async fn pass(State(gate): State<Arc<Gate>>, request: Request, next: Next) -
     let started = clock::monotonic();
     let request_id = gate.floor.request_id(request.headers());
     let _present = Present::enter(&gate.floor.metrics);
-    let mut response = if gate.is_counted {
-        let span = tracing::info_span!("request", id = request_id, method = %gate.method, route = gate.path);
+    let response = if gate.is_counted {
+        let span = tracing::info_span!("request", id = request_id.as_str(), method = %gate.method, route = gate.path);
         gate.answer(request, next).instrument(span).await
     } else {
         gate.answer(request, next).await
     };
-    if let Some(failure) = response.extensions_mut().remove::<Failure>() {
-        gate.log(&failure, &request_id);
-        response = failure.render(&request_id);
-    }
-    gate.meters.observe(response.status().as_u16(), started.elapsed());
-    name_request(&mut response, &request_id);
-    response
+    gate.finish(response, request_id, started)
 }
 
 /// Answers what no route takes.
 pub fn refuse(floor: &Floor, headers: &HeaderMap, failure: Failure) -> Response {
     let request_id = floor.request_id(headers);
-    let mut response = failure.render(&request_id);
-    name_request(&mut response, &request_id);
+    let mut response = failure.render(request_id.as_str());
+    response.headers_mut().insert(REQUEST_ID, request_id.0);
     response
-}
-
-fn name_request(response: &mut Response, request_id: &str) {
-    if let Ok(value) = HeaderValue::from_str(request_id) {
-        response.headers_mut().insert(REQUEST_ID, value);
-    }
 }
 
 /// A request that is being answered; it leaves also when its client goes away.
@@ -252,6 +298,10 @@ fn unauthenticated(detail: &str) -> Failure {
 #[derive(Debug, thiserror::Error)]
 #[error("a handler panicked: {0}")]
 struct Panicked(String);
+
+fn panicked(panic: &(dyn Any + Send)) -> Failure {
+    Failure::internal(Panicked(panic_text(panic)))
+}
 
 fn panic_text(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());

@@ -31,12 +31,11 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::http::{HeaderMap, Method, Uri};
-use axum::middleware::from_fn_with_state;
 use axum::response::Response;
 use wire::problem::{Problem, ProblemType};
 
 use crate::wiring::Parts;
-use gate::{Floor, Gate, pass, refuse};
+use gate::{Floor, Gate, refuse};
 
 pub use openapi::document;
 pub use table::table;
@@ -51,7 +50,7 @@ pub fn router(parts: Parts) -> Router {
     let mut router: Router<Shared> = Router::new();
     for route in table() {
         let gate = Arc::new(Gate::new(&floor, &route));
-        router = router.route(&route.path, route.handler.route_layer(from_fn_with_state(gate, pass)));
+        router = router.route(&route.path, (route.behind)(gate));
     }
     let (unknown, other_method) = (Arc::clone(&floor), floor);
     router

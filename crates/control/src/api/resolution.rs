@@ -4,8 +4,9 @@
 //! ETag is the hash of the bytes, so an equal view gives an equal answer to everybody (I1).
 
 use axum::body::Body;
-use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts as Head;
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use domain::master_data::{Kind, Location};
 use domain::resolution::resolve;
@@ -17,35 +18,52 @@ use super::Shared;
 use super::failure::{Answer, Failure};
 use super::query::{Params, PathId, await_revision, header as text_of_header};
 
-/// Room for an answer with a handful of nodes; `wire` reserves the rest exactly.
-const ANSWER_BYTES: usize = 1024;
+/// What stands around the id in the path.
+const PATH: (&str, &str) = ("/v1/instances/", "/resolution");
 
 /// The parameters of a resolution.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct ResolutionParams {
+struct ResolutionParams {
     near: Option<String>,
 }
 
 /// `GET /v1/instances/{id}/resolution`
-pub async fn resolution(
-    State(parts): State<Shared>,
-    PathId(id): PathId,
-    Params(params): Params<ResolutionParams>,
-    headers: HeaderMap,
-) -> Answer {
-    let near = params.near.as_deref().map(parse_near).transpose()?;
-    await_revision(&headers, &parts.view).await?;
+pub async fn resolution(parts: Shared, mut head: Head) -> Answer {
+    let near = near_of(&mut head).await?;
+    await_revision(&head.headers, &parts.view).await?;
+    let unpacked;
+    let id = match id_of(head.uri.path()) {
+        Some(id) => id,
+        None => {
+            unpacked = PathId::from_request_parts(&mut head, &()).await?.0;
+            &unpacked
+        }
+    };
     // The instance first: a topology that is read later knows its product, since changes come in topology first.
-    let found = parts.view.find(&id).ok_or_else(|| Problem::no_object(Kind::Instance, &id))?;
-    let (subject, view) = (found.subject(), parts.view.topology());
+    let found = parts.view.find(id).ok_or_else(|| Problem::no_object(Kind::Instance, id))?;
+    let (subject, view) = (found.subject(), parts.view.glance());
     let resolved = resolve(&view.topology, &subject, near).ok_or_else(|| {
         let detail = format!("product {:?} of the instance is gone", found.product.as_str());
         Problem::new(wire::problem::ProblemType::Conflict, detail)
     })?;
-    let mut body = Vec::with_capacity(ANSWER_BYTES);
+    let mut body = Vec::new();
     render(&resolved, &subject, &view.topology, &view.fragments, &mut body);
-    answer(body, text_of_header(&headers, "if-none-match")?)
+    answer(body, text_of_header(&head.headers, "if-none-match")?)
+}
+
+/// The id in the path; `None` when it holds escapes, which no id needs.
+fn id_of(path: &str) -> Option<&str> {
+    let id = path.strip_prefix(PATH.0)?.strip_suffix(PATH.1)?;
+    (!id.contains('%')).then_some(id)
+}
+
+async fn near_of(head: &mut Head) -> Result<Option<Location>, Failure> {
+    if head.uri.query().is_none() {
+        return Ok(None);
+    }
+    let Params(ResolutionParams { near }) = Params::from_request_parts(head, &()).await?;
+    near.as_deref().map(parse_near).transpose()
 }
 
 /// The bytes with their ETag, or 304 when the client has them already.

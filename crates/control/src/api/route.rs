@@ -2,10 +2,14 @@
 //!
 //! The router, the scopes and the OpenAPI document all come from it, so they cannot disagree.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use axum::extract::{Request, State};
 use axum::handler::Handler;
 use axum::http::Method;
+use axum::http::request::Parts as Head;
+use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodRouter, delete, get, post, put};
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};

@@ -130,7 +130,7 @@ fn instance_routes() -> [Route; 9] {
             .gives_json::<Imported>()
             .statuses(&[200, 202])
             .unhurried(),
-        Route::get("/v1/instances/{id}/resolution", Resolve, resolution::resolution)
+        Route::quick("/v1/instances/{id}/resolution", Resolve, resolution::resolution)
             .says("What is delivered to an instance, from memory; 304 when the ETag is known")
             .query("near", "LATITUDE,LONGITUDE in degrees, for the order proximity")
             .gives_json::<ResolutionBody>()

@@ -58,6 +58,12 @@ impl View {
         self.topology.load_full()
     }
 
+    /// The same for an answer that is made without waiting: nothing is counted, so that readers on many cores do not
+    /// pass one counter about.
+    pub fn glance(&self) -> arc_swap::Guard<Arc<TopologyView>> {
+        self.topology.load()
+    }
+
     /// The head up to which changes are applied.
     pub fn revision(&self) -> Revision {
         *self.head.borrow()
