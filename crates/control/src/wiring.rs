@@ -176,6 +176,7 @@ async fn start_tasks(
     let every = |millis| Schedule { every: Duration::from_millis(millis) };
     let Parts { store, view, wake, leadership, settings, intake, .. } = parts.clone();
     // Before anything is served: who can lead leads.
+    leadership.bury_former_life(&settings.replica).await?;
     leadership.keep().await?;
     let a_third = settings.lease_ttl / 3;
     let allocator = Allocator::new(

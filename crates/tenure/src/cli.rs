@@ -2,6 +2,7 @@
 //!
 //! Names, flags and exit codes are a contract: scripts rely on them, so they are added to and never changed.
 
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -356,5 +357,10 @@ async fn serve(flags: &ServeFlags, is_print: bool, output: Output) -> Result<(),
 fn start_logging(is_quiet: bool, is_demo: bool) {
     let default = if is_quiet || is_demo { "error" } else { "info,sqlx=warn,hyper=warn" };
     let filter = tracing_subscriber::EnvFilter::try_from_env("TENURE_LOG").unwrap_or_else(|_| default.into());
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(false)
+        .init();
 }

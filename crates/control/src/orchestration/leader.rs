@@ -59,6 +59,22 @@ impl Leadership {
         self.proof().map(|proof| proof.term)
     }
 
+    /// Ends the lease of an earlier life of this replica, so that a server that was killed leads again at once.
+    ///
+    /// Only for a process that holds the lock of the replica's data directory: it knows that the earlier one is dead.
+    /// Were it wrong, the term would still fence the other out (I25).
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database cannot be asked.
+    pub async fn bury_former_life(&self, replica: &str) -> Result<(), StoreError> {
+        let Some(lease) = self.store.lease(ALLOCATOR_LEASE).await? else { return Ok(()) };
+        let is_of_replica = lease.holder.strip_prefix(replica).is_some_and(|rest| rest.starts_with('/'));
+        if is_of_replica && lease.holder != self.holder {
+            self.store.release_lease(&lease.proof()).await?;
+        }
+        Ok(())
+    }
+
     /// Renews the lease, or takes it if it is free. To be called a few times within its time to live.
     ///
     /// # Errors

@@ -15,6 +15,22 @@ fn a_second_process_on_one_directory_is_refused_with_a_clear_message() {
 }
 
 #[test]
+fn a_server_that_was_killed_leads_again_at_once() {
+    let ground = Ground::new();
+    let server = serve(&ground, 10);
+    server.kill();
+    let server = ground.serve();
+    let log = server.log();
+    assert_eq!(log.matches("this process leads").count(), 2, "{log}");
+    assert!(!log.contains('\u{1b}'), "colours belong on a terminal: {log}");
+    let started = std::time::Instant::now();
+    server
+        .run_fed(&["import", "instances", "-", "--format", "ndjson"], Some("{\"id\":\"more\",\"product\":\"basic\"}"))
+        .ok();
+    assert!(started.elapsed() < Duration::from_secs(3), "its own lease was waited for: {:?}", started.elapsed());
+}
+
+#[test]
 fn a_port_that_is_taken_is_named() {
     let ground = Ground::new();
     let server = ground.serve();
