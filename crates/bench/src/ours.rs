@@ -203,10 +203,12 @@ pub fn measure(size: usize) -> Measured {
 }
 
 /// The fullest group cannot come below the mean rounded up, so whoever stands above it gives the difference; and no
-/// group is to stay below 80 % of the mean, so whoever stands below takes it. One move can do both.
+/// group is to stay below 80 % of the mean, so whoever stands below takes it. One move can do both. Where a single
+/// instance is more than that, exchanging places helps nobody: the mean rounded down is enough.
 fn fewest_moves(owners: &[u64]) -> u64 {
     let (total, groups) = (owners.iter().sum::<u64>(), owners.len() as u64);
-    let (level, floor) = (total.div_ceil(groups), (total * 4).div_ceil(groups * 5));
+    let level = total.div_ceil(groups);
+    let floor = (total * 4).div_ceil(groups * 5).min(total / groups);
     let excess: u64 = owners.iter().map(|owners| owners.saturating_sub(level)).sum();
     let lack: u64 = owners.iter().map(|owners| floor.saturating_sub(*owners)).sum();
     excess.max(lack)
