@@ -38,13 +38,25 @@ pub async fn run(data: Option<PathBuf>, listen: &str, instances: u32) -> Result<
         .map_err(|_| Failure::usage(format!("--listen {listen}: expected ADDRESS:PORT, for example 127.0.0.1:7400")))?;
     let place = Place::new(data)?;
     let settings = Settings { listen, repair_after: REPAIR_AFTER, ..Settings::new(place.path().to_owned()) };
-    let running = server::start(settings).await.map_err(|text| Failure::new(with_hint(&text)))?;
+    let started = tokio::select! {
+        () = over() => return Ok(()),
+        started = server::start(settings) => started,
+    };
+    let running = started.map_err(|text| Failure::new(with_hint(&text)))?;
     let shown = tokio::select! {
-        () = server::stopped() => Ok(()),
+        () = over() => Ok(()),
         shown = show(&running, &place, instances) => shown,
     };
-    running.shutdown().await;
+    server::end(running).await;
     shown
+}
+
+/// A demo ends with its terminal too, since it has data to remove.
+async fn over() {
+    tokio::select! {
+        () = server::stopped() => {}
+        () = server::hung_up() => {}
+    }
 }
 
 /// Sets up, prints the tour and reports; ends only by failure.

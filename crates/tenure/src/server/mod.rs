@@ -11,6 +11,7 @@ use std::path::Path;
 
 use control::wiring::{self, Running};
 use note::Note;
+use tokio::signal::unix::{SignalKind, signal};
 
 pub use note::find as noted_data;
 pub use settings::{ServeFlags, resolve};
@@ -21,14 +22,26 @@ pub use settings::{ServeFlags, resolve};
 /// A text that says what stands in the way.
 pub async fn serve(settings: control::settings::Settings) -> Result<(), String> {
     let data = settings.data.clone();
-    let running = start(settings).await?;
+    // Loading a large view takes seconds; whoever stops it meanwhile need not wait for the end of it.
+    let running = tokio::select! {
+        () = stopped() => return Ok(()),
+        started = start(settings) => started?,
+    };
     let note = leave_note(&running, &data);
     announce(&running);
     stopped().await;
     drop(note);
     tracing::info!("stopping: what is under way ends first");
-    running.shutdown().await;
+    end(running).await;
     Ok(())
+}
+
+/// Ends a server; a second order to stop ends it at once, which loses nothing that was acknowledged.
+pub async fn end(running: Running) {
+    tokio::select! {
+        () = running.shutdown() => {}
+        () = stopped() => tracing::warn!("stopped at once: requests that were under way got no answer"),
+    }
 }
 
 /// Starts a server.
@@ -57,21 +70,26 @@ pub fn announce(running: &Running) {
 
 /// Waits for the order to stop.
 pub async fn stopped() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let terminated = async {
-        match signal(SignalKind::terminate()) {
-            Ok(mut signals) => {
-                signals.recv().await;
-            }
-            Err(error) => {
-                tracing::warn!(%error, "SIGTERM cannot be heard; Ctrl-C still stops");
-                std::future::pending().await
-            }
-        }
-    };
     tokio::select! {
-        () = terminated => {}
-        _ = tokio::signal::ctrl_c() => {}
+        () = heard(SignalKind::terminate()) => {}
+        () = heard(SignalKind::interrupt()) => {}
+    }
+}
+
+/// Waits for the terminal to go away.
+pub async fn hung_up() {
+    heard(SignalKind::hangup()).await;
+}
+
+async fn heard(kind: SignalKind) {
+    match signal(kind) {
+        Ok(mut signals) => {
+            signals.recv().await;
+        }
+        Err(error) => {
+            tracing::warn!(%error, ?kind, "a signal cannot be heard");
+            std::future::pending().await
+        }
     }
 }
 
