@@ -30,6 +30,18 @@ pub enum IdError {
 /// # Errors
 /// [`IdError`] names the first fault.
 pub fn check_id(text: &str) -> Result<(), IdError> {
+    // Counting checks millions of ids a second, nearly all of them good: bytes answer that faster than characters.
+    if is_id(text.as_bytes()) { Ok(()) } else { find_fault(text) }
+}
+
+fn is_id(bytes: &[u8]) -> bool {
+    let is_end = |byte: Option<&u8>| byte.is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+    let is_inner = |b: &u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'_' | b'-');
+    bytes.len() <= ID_LENGTH_MAX && is_end(bytes.first()) && is_end(bytes.last()) && bytes.iter().all(is_inner)
+}
+
+#[cold]
+fn find_fault(text: &str) -> Result<(), IdError> {
     let first = text.chars().next().ok_or(IdError::Empty)?;
     let length = text.chars().count();
     if length > ID_LENGTH_MAX {
@@ -127,6 +139,8 @@ id_type!(/// What a customer has. Not shared: there are a million different ones
     InstanceId(Box<str>));
 id_type!(/// A previewed set of changes.
     PlanId(Arc<str>));
+id_type!(/// An intake replica: one log on one disk.
+    ReplicaId(Arc<str>));
 
 /// A jurisdiction: 1 to 32 printable ASCII characters without blanks, for example `EU` or `us-ca`.
 ///

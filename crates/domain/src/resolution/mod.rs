@@ -11,5 +11,5 @@ mod resolve;
 mod laws;
 
 pub use distance::{Direction, chord};
-pub use order::{instance_shard, shuffle_key};
+pub use order::shuffle_key;
 pub use resolve::{Delivered, Resolution, Status, qualified_in_order, resolve, status_of};

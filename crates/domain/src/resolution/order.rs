@@ -1,7 +1,7 @@
 //! The orders of delivery. Each is a sort by a key whose last word is the id, so equal keys cannot differ (I1).
 //!
-//! The stable shuffle and the shards hash with XXH3-64; both are pinned by test vectors, since a database outlives
-//! the build that wrote it. Proximity falls to priority when no place is known.
+//! The stable shuffle hashes with XXH3-64, pinned by test vectors: clients keep what they were delivered longer than
+//! the build that shuffled it. Proximity falls to priority when no place is known.
 
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -10,15 +10,6 @@ use super::resolve::Delivered;
 use crate::ids::{ID_LENGTH_MAX, InstanceId, NodeId};
 use crate::master_data::{Location, Order};
 use crate::orchestration::{Subject, Topology};
-
-/// Fixed for the life of a database: a slice of the hash of the instance id is one shard.
-pub const SHARD_COUNT: u64 = 64;
-
-/// The shard of an instance: XXH3-64 of its id, modulo 64.
-pub fn instance_shard(instance: &InstanceId) -> u8 {
-    let shard = xxh3_64(instance.as_str().as_bytes()) % SHARD_COUNT;
-    u8::try_from(shard).expect("64 fits")
-}
 
 /// The place of a node in the stable shuffle of an instance: XXH3-64 of `instance \0 node`.
 pub fn shuffle_key(instance: &InstanceId, node: &NodeId) -> u64 {
