@@ -17,7 +17,7 @@ const BYTE_BITS: u128 = 8;
 pub fn line_allowance_bytes(line_rate_mbps: u64, since: Micros, now: Micros) -> u64 {
     let elapsed_us = i128::from(now.0) - i128::from(since.0);
     let carried_us = elapsed_us.max(0) + i128::from(LATENESS_US);
-    let bits = u128::from(line_rate_mbps) * carried_us.unsigned_abs();
+    let bits = u128::from(line_rate_mbps).saturating_mul(carried_us.unsigned_abs());
     u64::try_from(bits / BYTE_BITS).unwrap_or(u64::MAX)
 }
 
