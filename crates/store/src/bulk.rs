@@ -64,6 +64,9 @@ pub(crate) struct Bulk {
 /// 512 is where more rows gain nothing; 14 columns of it stay far below SQLite's 32,766 parameters.
 const SQLITE_SIZES: [usize; 4] = [512, 64, 8, 1];
 
+/// Twenty thousand rows in one PostgreSQL statement: more gain nothing and only hold more text.
+const POSTGRES_ROWS: usize = 20_000;
+
 impl Bulk {
     /// Runs the statement over all rows, given one after another, and says how many rows it changed.
     ///
@@ -106,7 +109,7 @@ impl Bulk {
         let width = self.columns.len();
         debug_assert_eq!(cells.len() % width, 0, "whole rows");
         if engine == Engine::Postgres {
-            return if cells.is_empty() { Vec::new() } else { vec![cells] };
+            return cells.chunks(POSTGRES_ROWS * width).collect();
         }
         let (mut parts, mut rest) = (Vec::new(), cells);
         for size in SQLITE_SIZES {

@@ -170,6 +170,11 @@ impl Change {
         self.now
     }
 
+    /// Who is behind it.
+    pub fn actor(&self) -> &str {
+        &self.actor
+    }
+
     /// The version of the topology that it has locked; 0 when its intent locks none.
     pub fn topology_version(&self) -> i64 {
         self.topology_version

@@ -5,6 +5,9 @@
 
 use std::path::PathBuf;
 
+use domain::aggregation::{GenerationIndex, ShardIndex};
+use domain::ids::ReplicaId;
+
 /// Why the store did not do what was asked. Unless a variant says otherwise, nothing was written.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -52,6 +55,16 @@ pub enum StoreError {
     /// The topology is another than the one that was decided on.
     #[error("the topology moved on from version {seen} to {found}")]
     TopologyMoved { seen: i64, found: i64 },
+    /// A shard is committed up to another generation than the flush began at: read the watermark again. If it is where
+    /// the flush was to bring it, the flush stands.
+    #[error("shard {shard} stands at generation {found}, not at {expected}")]
+    WatermarkMoved { shard: ShardIndex, expected: GenerationIndex, found: GenerationIndex },
+    /// The replica was retired: it must not acknowledge anything any more.
+    #[error("the replica {replica} was retired")]
+    ReplicaClosed { replica: ReplicaId },
+    /// A generation stands with other contents than are written now: a second log bears the name of the replica.
+    #[error("generation {generation} of replica {replica} stands with other contents; two logs bear one name")]
+    TwoLogs { replica: ReplicaId, generation: GenerationIndex },
     /// The database was written by a newer release.
     #[error("the database has schema {found}, this release knows {known}; use the newer release")]
     NewerSchema { found: i64, known: i64 },

@@ -22,7 +22,15 @@ mod audit;
 mod idempotency;
 
 pub use access::TokenRow;
-pub use aggregation::{Claim, FactWrite, Home};
+pub use aggregation::{
+    BLOBS_PER_CALL_MAX, Between, CORRECTIONS_PER_CALL_MAX, Claim, Correction, CorrectionRow, CountingDifference,
+    CountingRecount, CountingSnapshot, CumulativeTotal, DIFFERENCES_MAX, EXPIRED_PER_CALL_MAX, Expired,
+    FOLD_GENERATIONS_MAX, FactWrite, Folded, GenerationParts, Home, Homing, LedgerAdd, LedgerFilter, LedgerKey,
+    LedgerRow, LedgerState, LostRange, PARKED_PER_CALL_MAX, ParkedAdd, ParkedFate, ParkedKey, ParkedRow, ParkedWhy,
+    REPORTERS_PER_READ_MAX, ROWS_PER_COMMIT_MAX, Recovered, ReplicaMarks, ReporterHome, ReporterLine, ReporterPart,
+    ReporterState, ReporterTotals, RetirePreview, Settled, ShardAside, ShardCommit, ShardMark, ShardTotals, Stranded,
+    USAGE_ROWS_PER_READ_MAX, UsageAdd, UsageKey, UsageRange, UsageRead, UsageRow,
+};
 pub use audit::{AUDIT_APPEND_MAX, AUDIT_PAGE_MAX, AuditCheck, AuditEntry, AuditHead, AuditLeaf};
 pub use change::{Change, Intent, RETRIES_MAX, Touched, retry};
 pub use dialect::{Engine, STALL_MAX_MS};

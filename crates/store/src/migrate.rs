@@ -16,9 +16,10 @@ struct Migration {
     text: &'static str,
 }
 
-const MIGRATIONS: [Migration; 2] = [
+const MIGRATIONS: [Migration; 3] = [
     Migration { version: 1, name: "the first schema", text: include_str!("../migrations/0001_the_first_schema.sql") },
     Migration { version: 2, name: "plans", text: include_str!("../migrations/0002_plans.sql") },
+    Migration { version: 3, name: "counting", text: include_str!("../migrations/0003_counting.sql") },
 ];
 
 /// The schema of this release.
