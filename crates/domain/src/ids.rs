@@ -264,6 +264,13 @@ mod tests {
         }
     }
 
+    proptest::proptest! {
+        #[test]
+        fn the_quick_check_agrees_with_the_one_that_names_faults(text in "[a-z0-9A.ä_-]{0,4}|[a-z0-9._-]{126,130}|\\PC{0,9}") {
+            proptest::prop_assert_eq!(is_id(text.as_bytes()), find_fault(&text).is_ok(), "{:?}", text);
+        }
+    }
+
     #[test]
     fn a_decision_id_reads_back() {
         let id = DecisionId { batch: 812, ordinal: 47 };

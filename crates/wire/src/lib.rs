@@ -15,6 +15,18 @@ pub mod import;
 
 pub mod report;
 
+pub mod reporters;
+
+pub mod usage;
+
+pub mod presence;
+
+pub mod conservation;
+
+pub mod ledger;
+
+pub mod intake;
+
 pub mod resolution;
 
 pub mod ownership;

@@ -70,6 +70,9 @@ problem_types! {
     /// The body is not YAML.
     MalformedYaml = "malformed-yaml", 400, "the body is not YAML",
         "correct the body at the place that the detail names; indent with blanks, never with tabs";
+    /// The body is not protobuf.
+    MalformedProtobuf = "malformed-protobuf", 400, "the body is not protobuf",
+        "encode the message of the schema tenure/report/v1/report.proto";
     /// No token, or one that nobody knows.
     Unauthenticated = "unauthenticated", 401, "a valid token is needed",
         "send Authorization: Bearer TOKEN; the first admin token is in DATA/admin.token";
@@ -112,12 +115,21 @@ problem_types! {
     /// The body is in a language that is not understood here.
     UnsupportedMediaType = "unsupported-media-type", 415, "the body is in a language that is not understood here",
         "set Content-Type to what the detail names";
+    /// The reporter belongs to another intake replica, and this process cannot reach it.
+    NotHome = "not-home", 421, "the reporter belongs to another intake replica",
+        "send the report to the process that holds the replica which the detail names, or repeat in a moment";
     /// The manifests were read and have faults.
     InvalidManifest = "invalid-manifest", 422, "the manifest has faults",
         "correct what `faults` lists; nothing was changed";
-    /// A limit on requests or on parked items is reached.
+    /// A limit on requests, or on reports that wait to be written, is reached.
     TooManyRequests = "too-many-requests", 429, "too many requests",
         "wait as long as the Retry-After header says and repeat";
+    /// The log of the intake has reached its limit, since the database takes nothing.
+    LogFull = "log-full", 429, "the intake holds as much as it may before the database has it",
+        "wait as long as the Retry-After header says and repeat; look at tenure tasks for what keeps the flush";
+    /// Too many items of this reporter wait for instances that do not exist.
+    TooManyParked = "too-many-parked", 429, "too many items of this reporter are parked",
+        "create the instances that it reports, or correct their ids at the reporter, and repeat";
     /// A fault of ours.
     Internal = "internal", 500, "something went wrong inside",
         "look for the request id in the log of the server; please report it";
@@ -130,6 +142,9 @@ problem_types! {
     /// The database does not answer.
     DatabaseUnavailable = "database-unavailable", 503, "the database does not answer",
         "repeat in a few seconds; resolution goes on from memory meanwhile";
+    /// The intake replica was retired: what it takes would never be counted.
+    ReplicaClosed = "replica-closed", 503, "the intake replica is retired",
+        "send the report to another process; this one needs a new name in DATA/replica to take reports again";
     /// More work than can be done in time.
     Overloaded = "overloaded", 503, "the server is overloaded",
         "wait as long as the Retry-After header says and repeat";
@@ -327,6 +342,35 @@ impl Problem {
     pub fn stale_incarnation(reporter: &str, newest: u64, found: u64) -> Self {
         let detail = format!("reporter {reporter:?} spoke as incarnation {found}, {newest} is the newest");
         Self::new(ProblemType::StaleIncarnation, detail).with("newest", newest)
+    }
+
+    /// A reporter whose home is elsewhere.
+    pub fn not_home(reporter: &str, replica: &str) -> Self {
+        let detail = format!("the home of reporter {reporter:?} is the intake replica {replica:?}");
+        Self::new(ProblemType::NotHome, detail).with("reporter", reporter).with("replica", replica)
+    }
+
+    /// An intake replica that was retired.
+    pub fn replica_closed(replica: &str) -> Self {
+        let detail = format!("the intake replica {replica:?} is retired and takes no reports");
+        Self::new(ProblemType::ReplicaClosed, detail).with("replica", replica)
+    }
+
+    /// A log that may not grow.
+    pub fn log_full(limit_bytes: u64) -> Self {
+        let detail = format!("the log of the intake has its {limit_bytes} bytes; nothing of the report was kept");
+        Self::new(ProblemType::LogFull, detail).with("limit_bytes", limit_bytes)
+    }
+
+    /// More reports than can wait.
+    pub fn busy() -> Self {
+        Self::new(ProblemType::TooManyRequests, "too many reports wait to be written; nothing of this one was kept")
+    }
+
+    /// More parked items than a reporter may have.
+    pub fn too_many_parked(reporter: &str, limit: u64) -> Self {
+        let detail = format!("{limit} items of reporter {reporter:?} wait for instances that do not exist");
+        Self::new(ProblemType::TooManyParked, detail).with("reporter", reporter).with("limit", limit)
     }
 
     /// A view that is behind the revision which was demanded.

@@ -1,8 +1,7 @@
-//! The bodies of `POST /v1/reports`: what a reporter says it saw, and what became of it.
+//! The bodies of `POST /v1/reports`: what a reporter says it saw, and what became of it; and their limits.
 //!
-//! The schema is whole from the start, so that reporters need not change when counting begins: a server that does not
-//! count yet rejects each item of traffic and presence with the code `not-counted`, and acknowledges nothing of it.
-//! Integers stay at or below 2^53−1.
+//! These structs are what a sender writes and what the interface describes. A server does not read reports with them,
+//! since one bad item would refuse the whole: it reads with [`read`](super::read). Integers stay at or below 2^53−1.
 
 use domain::time::Micros;
 use serde::{Deserialize, Serialize};
@@ -13,8 +12,20 @@ use crate::instant;
 /// The largest integer that every JSON reader takes for what it is.
 pub const INTEGER_MAX: u64 = (1 << 53) - 1;
 
-/// Items of traffic and presence of one report, together: some 4 MB of JSON.
-pub const REPORT_ITEMS_MAX: usize = 50_000;
+/// Items of traffic and presence of one report, together: some 5 MB of JSON, a tenth of a second of work.
+pub const REPORT_ITEMS_MAX: usize = 100_000;
+
+/// Bytes of a report, unpacked: as many items as one may have, with the ids that people use.
+pub const REPORT_BYTES_MAX: u64 = 8 * 1024 * 1024;
+
+/// Bytes of the name of a device: a UUID, an address or a key fits, a document does not.
+pub const DEVICE_LENGTH_MAX: usize = 128;
+
+/// Bytes of the id of a lease; the server makes them, and they are shorter.
+pub const LEASE_LENGTH_MAX: usize = 128;
+
+/// A hundred times full: beyond that a load is a mistake of the reporter.
+pub const LOAD_PERMILLE_MAX: u32 = 100_000;
 
 /// How the numbers of a report are meant.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
