@@ -58,6 +58,8 @@ item_faults! {
     Rewind = "rewind";
     /// There is no such lease of this reporter and instance.
     UnknownLease = "unknown-lease";
+    /// A sum of bytes has no room for the item: it would pass 2^63-1. Nothing of it is counted anywhere.
+    Overflow = "overflow";
 }
 
 /// An item that was refused, with what could be read of it.
