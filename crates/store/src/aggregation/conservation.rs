@@ -109,7 +109,7 @@ impl Store {
     /// All watermarks and all reporters' totals of one moment.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] when the database is gone.
+    /// [`crate::StoreError::Unavailable`] when the database is gone.
     pub async fn counting_snapshot(&self) -> Result<CountingSnapshot> {
         let mut tx = self.begin_patient_read().await?;
         let snapshot = read_snapshot(&mut tx).await?;
@@ -120,7 +120,7 @@ impl Store {
     /// Counts everything again, in one snapshot, and names what differs.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] when the database is gone.
+    /// [`crate::StoreError::Unavailable`] when the database is gone.
     pub async fn recount_counting(&self) -> Result<CountingRecount> {
         let mut tx = self.begin_patient_read().await?;
         let snapshot = read_snapshot(&mut tx).await?;

@@ -106,7 +106,7 @@ impl Store {
         let query = match range {
             UsageRange::Hours { from, to } => {
                 let query = sqlx::query(OF_HOURS).bind(shard).bind(instance.as_str());
-                query.bind(from.start().0).bind(to.start().0).bind(limit)
+                query.bind(start_us(from)).bind(start_us(to)).bind(limit)
             }
             UsageRange::Period(period) => {
                 sqlx::query(OF_PERIOD).bind(shard).bind(instance.as_str()).bind(period.0).bind(limit)
@@ -128,6 +128,12 @@ impl Store {
         let mark = |row: &AnyRow| Ok((parsed(ReplicaId::parse, text(row, 0)?)?, GenerationIndex(number(row, 1)?)));
         Ok(UsageRead { rows, durable, marks: marks.iter().map(mark).collect::<Result<_>>()? })
     }
+}
+
+/// The start of an hour that ends a range: the last hours of the type lie beyond the end of time.
+fn start_us(hour: Hour) -> i64 {
+    const HOUR_US: i64 = 3_600_000_000;
+    i64::from(hour.0).saturating_mul(HOUR_US)
 }
 
 /// The rows of a range with the corrections in it.

@@ -7,8 +7,12 @@
 
 mod fleet;
 mod ground;
+mod intake;
 mod proxy;
 
+mod counting;
+mod counting_lost;
+mod counting_random;
 mod faults;
 mod master_data;
 mod ownership;
