@@ -4,6 +4,7 @@
 //! [`aggregation`] what nodes report, [`tasks`] what runs by itself, [`api`] and [`access`] what is served to whom.
 
 pub mod clock;
+pub mod faults;
 pub mod settings;
 pub mod wiring;
 

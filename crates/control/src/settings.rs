@@ -42,6 +42,18 @@ pub struct Settings {
     pub ownership_wait: Duration,
     /// How often other processes' changes are looked for; local ones are followed at once.
     pub follow_every: Duration,
+    /// How often the counts are cut and brought into the database.
+    pub flush_every: Duration,
+    /// How long a committed generation stays in the log, to refill a database that lost its last commits.
+    pub retain_committed: Duration,
+    /// At so many bytes the log takes no more until the database has some of them.
+    pub log_bytes_max: u64,
+    /// Memory for reports that wait for the log; further ones are told to come back.
+    pub queue_bytes_max: u64,
+    /// Items of unknown instances that are kept aside for one reporter.
+    pub parked_max: u64,
+    /// A device that was not seen for so long is not online.
+    pub presence_ttl: Duration,
     /// Requests served at once; further ones wait, then are told to come back.
     pub requests_max: usize,
 }
@@ -62,6 +74,12 @@ impl Settings {
             lease_ttl: Duration::from_secs(5),
             ownership_wait: Duration::from_secs(5),
             follow_every: Duration::from_millis(50),
+            flush_every: Duration::from_secs(60),
+            retain_committed: Duration::from_secs(15 * 60),
+            log_bytes_max: 4 * 1024 * 1024 * 1024,
+            queue_bytes_max: 64 * 1024 * 1024,
+            parked_max: 10_000,
+            presence_ttl: Duration::from_secs(5 * 60),
             requests_max: 4096,
         }
     }

@@ -11,14 +11,20 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use domain::ids::ReplicaId;
 use store::{Store, StoreError};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::access::{self, AccessError, Tokens};
-use crate::aggregation::{FactQueue, Homes, JUDGE_EVERY, JudgeSilence, NodeIntake, SilentRegions, WriteFacts};
+use crate::aggregation::hot::Calendar;
+use crate::aggregation::{
+    Bounds, Cleanup, Counting, CountingStartError, FactQueue, Flush, ForgetPresence, Homes, Intake, IntakeParts,
+    JUDGE_EVERY, JudgeSilence, Presences, Reading, SilentRegions, Unpark, WriteFacts, WriterThread, find,
+};
 use crate::api::{self, metrics::Metrics};
 use crate::clock;
+use crate::faults;
 use crate::orchestration::{Allocator, Leadership, PlanRunner, Plans, WorkSet};
 use crate::settings::Settings;
 use crate::tasks::{AppendAudit, Driver, Expire, Follow, ForgetAnswers, KeepLease, Recount, Schedule, TaskBoard, Wake};
@@ -35,7 +41,8 @@ pub struct Parts {
     pub wake: Wake,
     pub tasks: Arc<TaskBoard>,
     pub leadership: Arc<Leadership>,
-    pub intake: Arc<NodeIntake>,
+    pub intake: Arc<Intake>,
+    pub reading: Arc<Reading>,
     pub regions: Arc<SilentRegions>,
     pub plans: Arc<Plans>,
     pub settings: Arc<Settings>,
@@ -60,6 +67,14 @@ pub enum StartError {
     View(#[from] FollowError),
     #[error("the admin token cannot be made")]
     Access(#[from] AccessError),
+    #[error("the counts cannot be read back")]
+    Counting(#[from] CountingStartError),
+    #[error("the file replica of the data directory holds no name of a replica")]
+    ReplicaName,
+    #[error("the writer of the intake cannot be started")]
+    Writer(#[source] std::io::Error),
+    #[error("{said}")]
+    Fault { said: String },
     #[error("cannot listen on {address}")]
     Listen {
         address: SocketAddr,
@@ -77,6 +92,7 @@ pub struct Running {
     halt: watch::Sender<bool>,
     driver: Driver,
     serving: tokio::task::JoinHandle<()>,
+    writer: WriterThread,
     /// Held for as long as the process serves the directory.
     _lock: File,
 }
@@ -100,6 +116,10 @@ impl Running {
         }
         self.halt.send_replace(true);
         self.driver.finished().await;
+        let writer = self.writer;
+        if tokio::task::spawn_blocking(move || writer.stop()).await.is_err() {
+            tracing::error!("the writer of the intake could not be ended");
+        }
         if let Err(error) = self.parts.leadership.resign().await {
             tracing::warn!(%error, "the lease could not be given back; it runs out by itself");
         }
@@ -112,6 +132,7 @@ impl Running {
 /// # Errors
 /// [`StartError`] says what stands in the way.
 pub async fn start(settings: Settings) -> Result<Running, StartError> {
+    faults::arm_from_environment().map_err(|said| StartError::Fault { said })?;
     let lock = lock_data(&settings.data)?;
     let settings = Settings { replica: replica_name(&settings)?, ..settings };
     let writer = access::random_tag()?;
@@ -124,7 +145,7 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
     tracing::info!(instances, revision = %view.revision(), "the view is loaded");
     let (stop, stopped) = watch::channel(false);
     let board = Arc::new(TaskBoard::default());
-    let parts = assemble(settings, store, view, &work, &board).await?;
+    let (parts, writer) = assemble(settings, store, view, &work, &board).await?;
     let (halt, halted) = watch::channel(false);
     let mut driver = Driver::new(board, halted);
     start_tasks(&mut driver, &parts, follower, &work).await?;
@@ -134,7 +155,7 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
     let address =
         listener.local_addr().map_err(|source| StartError::Listen { address: parts.settings.listen, source })?;
     let serving = tokio::spawn(serve(listener, parts.clone(), stopped));
-    Ok(Running { address, parts, stop, halt, driver, serving, _lock: lock })
+    Ok(Running { address, parts, stop, halt, driver, serving, writer, _lock: lock })
 }
 
 async fn assemble(
@@ -143,19 +164,29 @@ async fn assemble(
     view: Arc<View>,
     work: &Arc<WorkSet>,
     board: &Arc<TaskBoard>,
-) -> Result<Parts, StartError> {
+) -> Result<(Parts, WriterThread), StartError> {
     let settings = Arc::new(settings);
     let wake = Wake::default();
     let holder = format!("{}/{}", settings.replica, access::random_tag()?);
     let leadership = Arc::new(Leadership::new(store.clone(), Arc::clone(work), holder, settings.lease_ttl));
     let homes = store.list_homes().await?.into_iter().filter(|(_, home)| home.replica == settings.replica).collect();
     let homes = Arc::new(Homes::new(homes, clock::monotonic()));
-    let facts = Arc::new(FactQueue::default());
-    let intake = NodeIntake::new(store.clone(), Arc::clone(&view), facts, homes, settings.replica.clone());
-    Ok(Parts {
+    let metrics = Arc::new(Metrics::new());
+    let calendar = Arc::new(Calendar::new(Arc::clone(&view)));
+    let (counting, writer) = start_counting(&store, &settings, &view, &calendar, &metrics).await?;
+    let intake = Intake::new(IntakeParts {
+        store: store.clone(),
+        view: Arc::clone(&view),
+        queue: Arc::new(FactQueue::default()),
+        homes,
+        counting: Arc::clone(&counting),
+        presences: Arc::new(Presences::new(settings.presence_ttl)),
+    });
+    let parts = Parts {
         plans: Arc::new(Plans::new(store.clone(), Arc::clone(&view), wake.clone())),
         tokens: Arc::new(Tokens::load(store.clone(), clock::now()).await?),
-        metrics: Arc::new(Metrics::new()),
+        reading: Arc::new(Reading { store: store.clone(), counting, calendar }),
+        metrics,
         regions: Arc::default(),
         intake: Arc::new(intake),
         tasks: Arc::clone(board),
@@ -164,7 +195,36 @@ async fn assemble(
         wake,
         leadership,
         settings,
-    })
+    };
+    Ok((parts, writer))
+}
+
+/// Reads the counts back and starts their writer.
+async fn start_counting(
+    store: &Store,
+    settings: &Settings,
+    view: &Arc<View>,
+    calendar: &Calendar,
+    metrics: &Metrics,
+) -> Result<(Arc<Counting>, WriterThread), StartError> {
+    let replica = ReplicaId::parse(&settings.replica).map_err(|_| StartError::ReplicaName)?;
+    let found = find(store, &settings.data, &replica, calendar, clock::now()).await?;
+    let bounds = Bounds {
+        log_bytes_max: settings.log_bytes_max,
+        queue_bytes_max: settings.queue_bytes_max,
+        parked_max: settings.parked_max,
+    };
+    let meters = metrics.counting().clone();
+    meters.lost_generations.set(found.lost_generations as f64);
+    let is_closed = found.marks.closed.is_some();
+    let view = Arc::clone(view);
+    let (counting, writer) = Counting::start(replica, bounds, found.hot, found.log, view, meters, found.missing)
+        .map_err(StartError::Writer)?;
+    if is_closed {
+        tracing::error!("this intake replica is retired: reports are refused; a new data directory is a new replica");
+        counting.close();
+    }
+    Ok((counting, writer))
 }
 
 async fn start_tasks(
@@ -208,7 +268,30 @@ async fn start_tasks(
     driver.start(AppendAudit { store: store.clone(), leadership: Arc::clone(&leadership) }, every(500));
     driver.start(Recount { store: store.clone(), leadership: Arc::clone(&leadership) }, every(300_000));
     driver.start(ForgetAnswers { store, leadership }, every(3_600_000));
+    start_counting_tasks(driver, parts);
     Ok(())
+}
+
+fn start_counting_tasks(driver: &mut Driver, parts: &Parts) {
+    let every = |millis| Schedule { every: Duration::from_millis(millis) };
+    let Parts { store, leadership, settings, intake, reading, .. } = parts.clone();
+    let (counting, calendar) = (Arc::clone(intake.counting()), Arc::clone(&reading.calendar));
+    let flush = Flush {
+        store: store.clone(),
+        counting: Arc::clone(&counting),
+        calendar: Arc::clone(&calendar),
+        withheld: Default::default(),
+    };
+    driver.start(flush, Schedule { every: settings.flush_every });
+    let cleanup = Cleanup {
+        store: store.clone(),
+        counting: Arc::clone(&counting),
+        retain_committed: settings.retain_committed,
+        dropped: Default::default(),
+    };
+    driver.start(cleanup, every(10_000));
+    driver.start(Unpark { store, counting, calendar, leadership }, every(2_000));
+    driver.start(ForgetPresence { presences: intake.shared_presences() }, every(30_000));
 }
 
 fn serve(

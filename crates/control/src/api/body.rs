@@ -3,7 +3,7 @@
 //! A body that announces more than its limit is refused before a byte of it is read; one that lies is cut off at the
 //! limit. What a refused client still sends is read away for a moment, or it would never see the answer.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
@@ -21,9 +21,6 @@ pub const OBJECT_BYTES_MAX: u64 = 1024 * 1024;
 /// The body of an apply, as many as `wire` reads at once.
 pub const APPLY_BYTES_MAX: u64 = wire::manifest::INPUT_BYTES_MAX as u64;
 
-/// The body of a report: as many items as one may have.
-pub const REPORT_BYTES_MAX: u64 = 8 * 1024 * 1024;
-
 /// Small bodies: a new token, a command.
 pub const COMMAND_BYTES_MAX: u64 = 64 * 1024;
 
@@ -39,13 +36,17 @@ const LINGER: Duration = Duration::from_secs(5);
 /// # Errors
 /// 413 above the limit, 400 when it breaks off, 415 when it is packed in an unknown way.
 pub async fn read(headers: &HeaderMap, body: Body, limit_bytes: u64) -> Result<Bytes, Failure> {
-    let packed = is_packed(headers)?;
+    let packing = packing(headers)?;
     if announced_length(headers).is_some_and(|length| length > limit_bytes) {
         linger(body);
         return Err(Problem::payload_too_large(limit_bytes).into());
     }
     let bytes = collect(body, limit_bytes).await?;
-    if packed { unpack(&bytes, limit_bytes).map(Bytes::from) } else { Ok(bytes) }
+    match packing {
+        None => Ok(bytes),
+        Some(Packing::Gzip) => unpack(&bytes, limit_bytes).map(Bytes::from),
+        Some(Packing::Zstd) => unpack_zstd(&bytes, limit_bytes).map(Bytes::from),
+    }
 }
 
 /// Reads a JSON body.
@@ -87,19 +88,38 @@ fn bad_json(error: &serde_json::Error, field: Option<String>) -> Failure {
     .into()
 }
 
-/// Whether a body is packed with gzip, the only way that is taken.
+/// How a body is packed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Packing {
+    Gzip,
+    Zstd,
+}
+
+/// How a body is packed; none when it is not.
+fn packing(headers: &HeaderMap) -> Result<Option<Packing>, Failure> {
+    match headers.get(header::CONTENT_ENCODING).map(|value| value.to_str().unwrap_or("?").trim()) {
+        None | Some("" | "identity") => Ok(None),
+        Some("gzip" | "x-gzip") => Ok(Some(Packing::Gzip)),
+        Some("zstd") => Ok(Some(Packing::Zstd)),
+        Some(other) => Err(unknown_packing(other, &["gzip", "zstd"])),
+    }
+}
+
+/// Whether a stream is packed with gzip, the only way that is taken for one.
 ///
 /// # Errors
 /// 415 for every other way.
 pub fn is_packed(headers: &HeaderMap) -> Result<bool, Failure> {
-    match headers.get(header::CONTENT_ENCODING).map(|value| value.to_str().unwrap_or("?").trim()) {
-        None | Some("" | "identity") => Ok(false),
-        Some("gzip" | "x-gzip") => Ok(true),
-        Some(other) => {
-            let detail = format!("the body is packed with {other:?}; this server unpacks gzip");
-            Err(Problem::new(ProblemType::UnsupportedMediaType, detail).with("accepted", vec!["gzip"]).into())
-        }
+    match packing(headers)? {
+        None => Ok(false),
+        Some(Packing::Gzip) => Ok(true),
+        Some(Packing::Zstd) => Err(unknown_packing("zstd", &["gzip"])),
     }
+}
+
+fn unknown_packing(found: &str, accepted: &[&str]) -> Failure {
+    let detail = format!("the body is packed with {found:?}; this path unpacks {}", accepted.join(" and "));
+    Problem::new(ProblemType::UnsupportedMediaType, detail).with("accepted", accepted.to_vec()).into()
 }
 
 /// The length that a client announced.
@@ -179,6 +199,22 @@ fn unpack(packed: &[u8], limit_bytes: u64) -> Result<Vec<u8>, Failure> {
         Err(_) => Err(Failure::bad_request("the body is not whole gzip, as Content-Encoding says it is")),
     }
 }
+
+/// Unpacks zstd without ever holding more than the limit, and no window that is larger than it.
+fn unpack_zstd(packed: &[u8], limit_bytes: u64) -> Result<Vec<u8>, Failure> {
+    let broken = |_| Failure::bad_request("the body is not whole zstd, as Content-Encoding says it is");
+    let mut unpacker = zstd::stream::read::Decoder::new(packed).map_err(broken)?;
+    unpacker.window_log_max(ZSTD_WINDOW_LOG_MAX).map_err(broken)?;
+    let mut bytes = Vec::new();
+    unpacker.take(limit_bytes + 1).read_to_end(&mut bytes).map_err(broken)?;
+    match bytes.len() as u64 > limit_bytes {
+        true => Err(Problem::payload_too_large(limit_bytes).into()),
+        false => Ok(bytes),
+    }
+}
+
+/// Eight megabytes, as every encoder's default levels stay below: a sender cannot make us hold more for its window.
+const ZSTD_WINDOW_LOG_MAX: u32 = 23;
 
 /// Takes bytes up to one beyond its limit, then fails.
 struct Bounded {

@@ -15,6 +15,9 @@ use prometheus::{
 
 use super::Shared;
 use super::failure::{Answer, Failure};
+use crate::aggregation::hot::ShardSums;
+use crate::aggregation::{Counting, Meters};
+use crate::clock;
 
 /// From a resolution in memory (50 µs) to an import (minutes).
 const SECONDS_BUCKETS: &[f64] = &[0.000_05, 0.000_1, 0.000_25, 0.001, 0.005, 0.025, 0.1, 0.5, 2.5, 10.0, 60.0];
@@ -34,6 +37,7 @@ pub struct Metrics {
     is_leading: Gauge,
     task_runs: GaugeVec,
     task_backlog: GaugeVec,
+    counting: Meters,
 }
 
 /// The meters of one route, looked up once.
@@ -73,6 +77,7 @@ impl Metrics {
             is_leading: gauge("tenure_leading", "1 while this process leads, else 0."),
             task_runs: gauges(options("tenure_task_runs", "Runs of each task since the start.")),
             task_backlog: gauges(options("tenure_task_backlog", "What each task left for its next run.")),
+            counting: Meters::default(),
         };
         metrics.register();
         metrics
@@ -93,11 +98,17 @@ impl Metrics {
         for collector in all {
             self.registry.register(collector).expect(VALID);
         }
+        self.counting.register(&self.registry);
     }
 
     /// Where other parts register what they measure.
     pub fn registry(&self) -> &Registry {
         &self.registry
+    }
+
+    /// The meters of the intake.
+    pub fn counting(&self) -> &Meters {
+        &self.counting
     }
 
     /// The meters of a route.
@@ -125,11 +136,28 @@ impl Metrics {
         self.in_flight.dec();
     }
 
+    /// Notes how the counts stand at this moment.
+    fn look_at(&self, counting: &Counting) {
+        let (meters, log_bytes) = (&self.counting, counting.log().bytes());
+        let hot = counting.hot();
+        let age_us = hot.oldest().map_or(0, |oldest| clock::now().since_us(oldest).max(0));
+        let sealed = hot.open.generation - 1;
+        let pending: u64 = hot.open.sums.iter().map(ShardSums::counted).sum();
+        meters.oldest_seconds.set(age_us as f64 / 1e6);
+        meters.flush_lag.set(sealed.saturating_sub(hot.backlog.smallest()) as f64);
+        meters.log_bytes.set(log_bytes as f64);
+        meters.pending_rows.set(hot.rows() as f64);
+        meters.pending_bytes.set((pending + hot.pending_sealed()) as f64);
+        meters.memory_bytes.set(hot.bytes_held() as f64);
+        meters.queue_bytes.set(counting.queued_bytes() as f64);
+    }
+
     /// The text, with what is looked up at this moment.
     fn text(&self, parts: &crate::wiring::Parts) -> Result<String, prometheus::Error> {
         self.view_revision.set(parts.view.revision().0 as f64);
         self.instances.set(parts.view.len() as f64);
         self.is_leading.set(f64::from(u8::from(parts.leadership.is_leading())));
+        self.look_at(parts.intake.counting());
         for row in parts.tasks.rows() {
             self.note_task(row.name, row.iteration, row.backlog);
         }

@@ -8,6 +8,7 @@ pub mod metrics;
 mod access;
 mod audit;
 mod body;
+mod counting;
 mod doctor;
 mod explanation;
 mod failure;
@@ -26,6 +27,7 @@ mod resolution;
 mod route;
 mod table;
 mod tasks;
+mod usage;
 
 use std::sync::Arc;
 

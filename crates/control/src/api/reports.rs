@@ -1,33 +1,30 @@
-//! `POST /v1/reports`: what nodes say. The part about the node becomes a fact; a token speaks for its reporter only.
+//! `POST /v1/reports`: what nodes say, in JSON or protobuf, plain, gzip or zstd. A token speaks for its reporter only.
 //!
-//! Traffic and presence are not counted by this server. Each such item is rejected by name, so that no reporter takes
-//! for acknowledged what is kept nowhere.
+//! The answer is in the language of the report and comes when the report is kept: its counts in the log, the fact that
+//! it states in the database. What is refused is a problem, always in JSON.
 
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, header};
 use axum::response::IntoResponse;
-use axum::{Extension, Json};
-use domain::aggregation::NodeReport;
 use domain::ids::NodeId;
 use domain::master_data::Kind;
 use wire::problem::{Problem, ProblemType};
-use wire::report::{INTEGER_MAX, NodeStatus, REPORT_ITEMS_MAX, RejectedItem, Report, ReportResult, Reported};
+use wire::report::{Encoding, REPORT_BYTES_MAX, RejectedItem, ReportResult, Reported, read};
 
 use super::Shared;
-use super::body::{REPORT_BYTES_MAX, read_json};
+use super::body;
 use super::failure::{Answer, Failure};
+use super::headers::media_type;
 use super::query::{NoParams, Params};
 use crate::access::Bearer;
-use crate::aggregation::{IncomingReport, ReportRefusal};
+use crate::aggregation::{Accepted, ReportRefusal};
 
-/// The code of an item that this server does not count.
-const NOT_COUNTED: &str = "not-counted";
-
-/// A hundred times full: beyond that a load is a mistake of the reporter.
-const LOAD_PERMILLE_MAX: u32 = 100_000;
+/// Below this size a report is read where it arrived; above, on a thread that may take its time.
+const READ_AT_ONCE_BYTES: usize = 64 * 1024;
 
 /// `POST /v1/reports`
 pub async fn report(
@@ -37,76 +34,74 @@ pub async fn report(
     headers: HeaderMap,
     body: Body,
 ) -> Answer {
-    let report: Report = read_json(&headers, body, REPORT_BYTES_MAX).await?;
-    if !bearer.may_report_for(&report.reporter) {
+    let encoding = encoding(&headers)?;
+    let bytes = body::read(&headers, body, REPORT_BYTES_MAX).await?;
+    let report = if bytes.len() <= READ_AT_ONCE_BYTES {
+        read(&bytes, encoding)
+    } else {
+        tokio::task::spawn_blocking(move || read(&bytes, encoding)).await.map_err(Failure::internal)?
+    };
+    let report = report.map_err(Problem::from)?;
+    if !bearer.may_report_for(report.reporter.as_str()) {
         let detail = format!("the token speaks for another reporter than {:?}", report.reporter);
         return Err(Problem::new(ProblemType::Forbidden, detail).with("scope", "report").into());
     }
-    let incoming = incoming(&report)?;
-    let taken = parts.intake.report(incoming).await.map_err(|refusal| refused(&report, refusal))?;
-    let result = if taken.is_duplicate { ReportResult::Duplicate } else { ReportResult::Applied };
-    let answer = Reported {
+    let (reporter, incarnation, sequence) = (report.reporter.clone(), report.incarnation, report.sequence);
+    let taken = parts.intake.report(report).await.map_err(|refusal| {
+        let replica = parts.intake.counting().replica.as_str();
+        let bounds = parts.intake.counting().bounds;
+        refused(refusal, &reporter, (incarnation, sequence), replica, (bounds.log_bytes_max, bounds.parked_max))
+    })?;
+    let answer = answer_of(taken).to_bytes(encoding);
+    Ok(([(header::CONTENT_TYPE, encoding.media_type())], answer).into_response())
+}
+
+fn encoding(headers: &HeaderMap) -> Result<Encoding, Failure> {
+    match media_type(headers) {
+        None => Ok(Encoding::Json),
+        Some(found) => Encoding::of_media_type(found)
+            .ok_or_else(|| Problem::unsupported_media_type(Some(found), Encoding::ACCEPTED).into()),
+    }
+}
+
+fn answer_of(taken: Accepted) -> Reported {
+    let Accepted { staged, logged_through, committed_through } = taken;
+    let result = if staged.is_some() { ReportResult::Applied } else { ReportResult::Duplicate };
+    let staged = staged.unwrap_or_default();
+    Reported {
         result,
-        accepted: 0,
-        parked: 0,
-        rejected: rejected(&report),
-        logged_through: taken.logged_through,
-        committed_through: taken.logged_through,
+        accepted: staged.accepted,
+        parked: staged.parked,
+        rejected: staged.rejected.into_iter().map(RejectedItem::from).collect(),
+        logged_through,
+        committed_through,
         enforce: Vec::new(),
         credit: Vec::new(),
-    };
-    Ok(Json(answer).into_response())
+    }
 }
 
-/// The report, as far as the intake reads it.
-fn incoming(report: &Report) -> Result<IncomingReport, Failure> {
-    let field = |field: &str, said: String| -> Failure {
-        Problem::bad_request(format!("field {field:?}: {said}")).with("field", field).into()
-    };
-    let reporter = NodeId::parse(&report.reporter).map_err(|error| field("reporter", error.to_string()))?;
-    for (name, value) in [("incarnation", report.incarnation), ("sequence", report.sequence)] {
-        if value > INTEGER_MAX {
-            return Err(field(name, format!("at most {INTEGER_MAX}")));
-        }
-    }
-    if report.sequence == 0 {
-        return Err(field("sequence", "the first message of a life has sequence 1".to_owned()));
-    }
-    if report.traffic.len() + report.online.len() > REPORT_ITEMS_MAX {
-        return Err(field("traffic", format!("a report has at most {REPORT_ITEMS_MAX} items")));
-    }
-    let node = report.node.unwrap_or_default();
-    if node.load_permille.is_some_and(|load| load > LOAD_PERMILLE_MAX) {
-        return Err(field("node.load_permille", format!("at most {LOAD_PERMILLE_MAX}")));
-    }
-    let is_up = node.status.map(|status| status == NodeStatus::Up);
-    Ok(IncomingReport {
-        reporter,
-        incarnation: report.incarnation,
-        sequence: report.sequence,
-        node: NodeReport { is_up, load_permille: node.load_permille },
-    })
-}
-
-fn rejected(report: &Report) -> Vec<RejectedItem> {
-    let traffic = report.traffic.iter().map(|item| ("traffic", &item.instance));
-    let online = report.online.iter().map(|item| ("presence", &item.instance));
-    let item = |(index, (what, instance)): (u64, (&str, &String))| RejectedItem {
-        index,
-        code: NOT_COUNTED.to_owned(),
-        detail: format!("this server does not count {what}; nothing of instance {instance:?} was kept"),
-    };
-    (0..).zip(traffic.chain(online)).map(item).collect()
-}
-
-fn refused(report: &Report, refusal: ReportRefusal) -> Failure {
-    let reporter = &report.reporter;
+fn refused(
+    refusal: ReportRefusal,
+    reporter: &NodeId,
+    (incarnation, sequence): (u64, u64),
+    replica: &str,
+    (log_bytes_max, parked_max): (u64, u64),
+) -> Failure {
+    let reporter = reporter.as_str();
     match refusal {
-        ReportRefusal::Gap { expected } => Problem::sequence_gap(reporter, expected, report.sequence).into(),
-        ReportRefusal::Stale { current } => Problem::stale_incarnation(reporter, current, report.incarnation).into(),
+        ReportRefusal::Gap { expected } => Problem::sequence_gap(reporter, expected, sequence).into(),
+        ReportRefusal::Stale { current } => Problem::stale_incarnation(reporter, current, incarnation).into(),
         ReportRefusal::UnknownNode { reporter } => Problem::no_object(Kind::Node, reporter.as_str()).into(),
-        ReportRefusal::Busy => {
-            Problem::new(ProblemType::TooManyRequests, "too many facts wait to be written; nothing was kept").into()
+        ReportRefusal::NotHome { replica, .. } => Problem::not_home(reporter, &replica).into(),
+        ReportRefusal::Closed => Problem::replica_closed(replica).into(),
+        ReportRefusal::TooManyParked => Problem::too_many_parked(reporter, parked_max).into(),
+        ReportRefusal::LogFull => Problem::log_full(log_bytes_max).into(),
+        ReportRefusal::Busy => Problem::busy().into(),
+        ReportRefusal::NotLogged { is_disk_full: true } => {
+            Problem::new(ProblemType::DiskFull, "the disk of the log is full; nothing of this report was kept").into()
+        }
+        ReportRefusal::NotLogged { is_disk_full: false } => {
+            Problem::new(ProblemType::Overloaded, "the log did not take the report; nothing of it was kept").into()
         }
         ReportRefusal::NotCommitted => {
             Problem::new(ProblemType::DatabaseUnavailable, "the fact was not committed; repeat the report").into()

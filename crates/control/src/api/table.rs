@@ -7,21 +7,27 @@ use domain::orchestration::plan::Command;
 use wire::access::{CreatedToken, NewToken, TokenPage};
 use wire::apply::{Applied, InstanceWritten};
 use wire::audit::{AuditPage, Checkpoint, Verified};
+use wire::conservation::Conservation;
 use wire::doctor::Doctor;
 use wire::explanation::ExplanationBody;
 use wire::import::Imported;
+use wire::intake::{Replica, ReplicaList};
+use wire::ledger::LedgerPage;
 use wire::manifest::Manifest;
 use wire::ownership::{HistoryBody, OwnershipBody};
 use wire::plan::{MovePage, Plan, PlanPace, PlanPage, PlanRequest};
+use wire::presence::Presence;
 use wire::report::{Report, Reported};
+use wire::reporters::ReporterList;
 use wire::resolution::ResolutionBody;
-use wire::tasks::{ReporterList, Task, TaskList};
+use wire::tasks::{Task, TaskList};
+use wire::usage::Usage;
 
 use super::openapi::{Live, ManifestPage, Ready};
 use super::route::{BodySchema, Route};
 use super::{
-    access, audit, doctor, explanation, health, import, instances, master_data, metrics, openapi, plans, reports,
-    resolution, tasks,
+    access, audit, counting, doctor, explanation, health, import, instances, master_data, metrics, openapi, plans,
+    reports, resolution, tasks, usage,
 };
 use crate::access::Need::{Admin, Nothing, Read, ReadUnlessLoopback, Report as Reporting, Resolve, Write};
 
@@ -42,15 +48,7 @@ pub fn table() -> Vec<Route> {
     routes.extend(TOPOLOGY.iter().flat_map(|kind| topology_routes(*kind)));
     routes.extend(instance_routes());
     routes.extend(plan_routes());
-    routes.extend([
-        Route::post("/v1/reports", Reporting, reports::report)
-            .says("Takes a report; the part about the node becomes a fact")
-            .takes(BodySchema::of::<Report>())
-            .gives_json::<Reported>(),
-        Route::get("/v1/reporters", Read, tasks::reporters)
-            .says("Lists the reporters that this process has heard")
-            .gives_json::<ReporterList>(),
-    ]);
+    routes.extend(counting_routes());
     routes.extend(task_routes());
     routes.extend(token_routes());
     routes.extend(audit_routes());
@@ -192,6 +190,47 @@ fn plan_routes() -> Vec<Route> {
             .unhurried(),
     );
     routes
+}
+
+fn counting_routes() -> [Route; 8] {
+    [
+        Route::post("/v1/reports", Reporting, reports::report)
+            .says("Takes a report: counts it once, and makes a fact of what it says of its node; gzip and zstd are unpacked")
+            .takes(BodySchema::of::<Report>())
+            .takes(BodySchema::text(wire::report::Encoding::Protobuf.media_type()))
+            .gives_json::<Reported>(),
+        Route::get("/v1/instances/{id}/usage", Read, usage::usage)
+            .says("What an instance used: durable, pending and both; the current period unless a time is named")
+            .query("by", "hour, day (UTC) or period; hour unless stated")
+            .query("from", "a time as in RFC 3339; rows begin with the hour that holds it")
+            .query("to", "a time as in RFC 3339; rows end before it")
+            .gives_json::<Usage>(),
+        Route::get("/v1/instances/{id}/presence", Read, usage::presence)
+            .says("The devices of an instance that are online")
+            .gives_json::<Presence>(),
+        Route::get("/v1/conservation", Read, counting::conservation)
+            .says("Whether every byte received is durable, pending, parked or rejected: per shard and per reporter")
+            .flag("deep", "counts everything again and names the first difference")
+            .gives_json::<Conservation>()
+            .unhurried(),
+        Route::get("/v1/ledger", Read, counting::ledger)
+            .says("What each generation brought into each shard, newest first")
+            .query("limit", "rows of a page, 1 to 1000; 100 unless stated")
+            .query("cursor", "`next` of the page before")
+            .query("replica", "only of this intake replica")
+            .query("shard", "only of this shard, 0 to 63")
+            .query("state", "sealed, committed, cleaned or lost")
+            .gives_json::<LedgerPage>(),
+        Route::get("/v1/reporters", Read, counting::reporters)
+            .says("Lists reporters: their last report, what of it is committed, and what never came")
+            .gives_json::<ReporterList>(),
+        Route::get("/v1/intake", Read, counting::intake)
+            .says("Lists intake replicas and how far each is committed")
+            .gives_json::<ReplicaList>(),
+        Route::post("/v1/intake/{replica}/retire", Admin, counting::retire)
+            .says("Retires an intake replica whose log is gone for good; its reporters get a new home")
+            .gives_json::<Replica>(),
+    ]
 }
 
 fn task_routes() -> [Route; 4] {

@@ -1,4 +1,4 @@
-//! `/v1/tasks`: how the tasks of this process fare, and the switches of an operator; `/v1/reporters` beside it.
+//! `/v1/tasks`: how the tasks of this process fare, and the switches of an operator.
 //!
 //! A task takes no input, so all there is to say to it is pause, resume and run.
 
@@ -6,12 +6,11 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::IntoResponse;
 use wire::problem::{Problem, ProblemType};
-use wire::tasks::{Reporter, ReporterList, Task, TaskList};
+use wire::tasks::{Task, TaskList};
 
 use super::Shared;
 use super::failure::{Answer, Failure};
 use super::query::{NoParams, Params, PathId};
-use crate::clock;
 use crate::orchestration::Leadership;
 use crate::tasks::TaskRow;
 
@@ -69,18 +68,4 @@ fn told(parts: &Shared, name: &str, is_known: bool) -> Answer {
         Failure::from(Problem::new(ProblemType::NotFound, detail).with_remedy("tenure tasks lists what there is"))
     };
     Ok(Json(body_of(row.ok_or_else(unknown)?, &parts.leadership)).into_response())
-}
-
-/// `GET /v1/reporters`
-pub async fn reporters(State(parts): State<Shared>, Params(NoParams {}): Params<NoParams>) -> Answer {
-    let now = clock::now();
-    let reporter = |row: crate::aggregation::ReporterRow| Reporter {
-        id: row.id.to_string(),
-        incarnation: row.incarnation,
-        sequence: row.sequence,
-        lag_s: u64::try_from(now.since_us(row.heard) / 1_000_000).unwrap_or(0),
-        home: parts.intake.replica().to_owned(),
-    };
-    let reporters = parts.intake.reporters().into_iter().map(reporter).collect();
-    Ok(Json(ReporterList { reporters }).into_response())
 }

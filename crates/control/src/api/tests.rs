@@ -57,7 +57,8 @@ fn every_body_is_described() {
     for route in table() {
         let here = format!("{} {}", route.method, route.path);
         assert_eq!(route.gives.is_none(), route.statuses == [204], "{here}");
-        let is_command = route.path.starts_with("/v1/tasks/") || route.path.ends_with("/undo");
+        let is_command =
+            route.path.starts_with("/v1/tasks/") || route.path.ends_with("/undo") || route.path.ends_with("/retire");
         let takes_body = matches!(route.method.as_str(), "POST" | "PUT") && !is_command;
         assert_eq!(!route.takes.is_empty(), takes_body, "{here}");
     }
@@ -93,6 +94,7 @@ fn the_list_of_metrics_is_the_code_s() {
     let metrics = Metrics::new();
     metrics.count_import(1, 1);
     metrics.route("GET", "/v1/nodes").observe(200, std::time::Duration::ZERO);
+    metrics.counting().refuse("busy");
     metrics.note_task("allocate", 1, 0);
     let measured: BTreeSet<String> = metrics.registry().gather().iter().map(|it| it.name().to_owned()).collect();
     let rows = LIST.lines().filter_map(|line| line.strip_prefix("| `"));

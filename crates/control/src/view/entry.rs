@@ -36,6 +36,7 @@ pub(super) struct Entry {
     version: u64,
     batch: u64,
     since: i64,
+    created: i64,
     ordinal: u32,
     product: Symbol,
     jurisdiction: Symbol,
@@ -106,6 +107,7 @@ impl Entry {
             batch: ownership.map_or(0, |it| it.decision.batch),
             ordinal: ownership.map_or(0, |it| it.decision.ordinal),
             since: ownership.map_or(0, |it| it.since.0),
+            created: row.created.0,
             product: numbers.product(&row.product),
             jurisdiction: row.jurisdiction.as_ref().map_or(Symbol::NONE, |it| numbers.jurisdiction(it)),
             weight: row.weight,
@@ -113,6 +115,14 @@ impl Entry {
             holder,
             status: row.status,
             is_expired: row.is_expired,
+        }
+    }
+
+    /// The product of an instance and the anchor of its periods: all that counting needs to know.
+    pub(super) fn terms(&self, symbols: &Symbols) -> (ProductId, Micros) {
+        match word(&symbols.words(), self.product) {
+            Some(Word::Product(id)) => (id.clone(), Micros(self.created)),
+            _ => unreachable!("words are numbered before a row is shown"),
         }
     }
 

@@ -11,8 +11,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use domain::ids::{InstanceId, Revision};
+use domain::ids::{InstanceId, ProductId, Revision};
 use domain::orchestration::{Parts, Subject, Topology};
+use domain::time::Micros;
 use papaya::HashMap;
 use store::InstanceRow;
 use tokio::sync::watch;
@@ -88,6 +89,16 @@ impl View {
     pub fn find(&self, id: &str) -> Option<Found> {
         let instances = self.instances.pin();
         instances.get_key_value(id).map(|(id, entry)| entry.found(id, &self.symbols))
+    }
+
+    /// Whether there is such an instance, terminated ones included.
+    pub fn knows(&self, id: &str) -> bool {
+        self.instances.pin().contains_key(id)
+    }
+
+    /// The product of an instance and when it was created; for periods.
+    pub fn terms(&self, id: &str) -> Option<(ProductId, Micros)> {
+        self.instances.pin().get(id).map(|entry| entry.terms(&self.symbols))
     }
 
     /// Visits every instance, in no order. Instances that arrive meanwhile may be missed.

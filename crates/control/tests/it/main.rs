@@ -5,6 +5,7 @@
 mod access;
 mod bad_input;
 mod contract;
+mod counting;
 mod fixture;
 mod import;
 mod life;

@@ -70,6 +70,24 @@ pub struct ServeFlags {
     /// How long the leader's lease runs without being renewed
     #[arg(long, value_name = "DURATION")]
     pub lease_ttl: Option<String>,
+    /// How often counts are cut and brought into the database
+    #[arg(long, value_name = "DURATION")]
+    pub flush_every: Option<String>,
+    /// How long a committed generation stays in the log
+    #[arg(long, value_name = "DURATION")]
+    pub retain_committed: Option<String>,
+    /// At so many bytes the log takes no more, for example 4GiB
+    #[arg(long, value_name = "BYTES")]
+    pub log_bytes_max: Option<String>,
+    /// Memory for reports that wait for the log
+    #[arg(long, value_name = "BYTES")]
+    pub queue_bytes_max: Option<String>,
+    /// Items of unknown instances that are kept aside for one reporter
+    #[arg(long, value_name = "COUNT")]
+    pub parked_max: Option<String>,
+    /// A device not seen for so long is not online
+    #[arg(long, value_name = "DURATION")]
+    pub presence_ttl: Option<String>,
 }
 
 /// Each setting: its name, its default, what it means.
@@ -82,6 +100,12 @@ const KNOWN: &[(&str, &str, &str)] = &[
     ("repair_after", "60s", "lost health repairs after so long"),
     ("repair_rate", "10", "lost health repairs so many permille of a boundary's owners per second"),
     ("lease_ttl", "5s", "how long the leader's lease runs without being renewed"),
+    ("flush_every", "60s", "how often counts are cut and brought into the database"),
+    ("retain_committed", "15m", "how long a committed generation stays in the log"),
+    ("log_bytes_max", "4GiB", "at so many bytes the log takes no more"),
+    ("queue_bytes_max", "64MiB", "memory for reports that wait for the log"),
+    ("parked_max", "10000", "items of unknown instances that are kept aside for one reporter"),
+    ("presence_ttl", "5m", "a device not seen for so long is not online"),
 ];
 
 /// The settings, and where each came from.
@@ -103,6 +127,12 @@ pub fn resolve(
         ("repair_after", flags.repair_after.clone()),
         ("repair_rate", flags.repair_rate.clone()),
         ("lease_ttl", flags.lease_ttl.clone()),
+        ("flush_every", flags.flush_every.clone()),
+        ("retain_committed", flags.retain_committed.clone()),
+        ("log_bytes_max", flags.log_bytes_max.clone()),
+        ("queue_bytes_max", flags.queue_bytes_max.clone()),
+        ("parked_max", flags.parked_max.clone()),
+        ("presence_ttl", flags.presence_ttl.clone()),
     ]);
     let sourced: Vec<Sourced> = KNOWN
         .iter()
@@ -143,6 +173,12 @@ fn build(sourced: &[Sourced]) -> Result<Settings, String> {
     settings.repair_after = parse(find("repair_after"), duration, "a duration, for example 60s")?;
     settings.lease_ttl = parse(find("lease_ttl"), lease, "a duration of four seconds or more, for example 5s")?;
     settings.repair_rate_permille = parse(find("repair_rate"), permille, "a number from 1 to 1000")?;
+    settings.flush_every = parse(find("flush_every"), pace, "a duration above zero, for example 60s")?;
+    settings.retain_committed = parse(find("retain_committed"), duration, "a duration, for example 15m")?;
+    settings.log_bytes_max = parse(find("log_bytes_max"), bytes, "a number of bytes, for example 4GiB")?;
+    settings.queue_bytes_max = parse(find("queue_bytes_max"), bytes, "a number of bytes, for example 64MiB")?;
+    settings.parked_max = parse(find("parked_max"), u64::from_str, "a number")?;
+    settings.presence_ttl = parse(find("presence_ttl"), pace, "a duration above zero, for example 5m")?;
     settings.on_region_silent = parse(find("on_region_silent"), on_region_silent, "hold or repair")?;
     Ok(settings)
 }
@@ -178,6 +214,26 @@ fn duration(text: &str) -> Result<Duration, ()> {
 /// A lease must outlast the transactions that the database throws out for stalling, twice over.
 fn lease(text: &str) -> Result<Duration, ()> {
     duration(text).and_then(|it| if it >= Duration::from_secs(4) { Ok(it) } else { Err(()) })
+}
+
+/// A duration that passes.
+fn pace(text: &str) -> Result<Duration, ()> {
+    duration(text).and_then(|it| if it.is_zero() { Err(()) } else { Ok(it) })
+}
+
+/// A number of bytes such as `1048576`, `512KiB`, `64MiB` or `4GiB`; at least one mebibyte.
+fn bytes(text: &str) -> Result<u64, ()> {
+    let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(split);
+    let factor: u64 = match unit.trim() {
+        "" | "B" => 1,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        _ => return Err(()),
+    };
+    let bytes = number.parse::<u64>().ok().and_then(|it| it.checked_mul(factor)).ok_or(())?;
+    if bytes >= 1 << 20 { Ok(bytes) } else { Err(()) }
 }
 
 fn permille(text: &str) -> Result<u32, ()> {
