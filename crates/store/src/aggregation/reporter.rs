@@ -178,8 +178,15 @@ impl Store {
 struct Held {
     folded: BTreeMap<(NodeId, u64), (u64, [i64; 4])>,
     ahead: BTreeMap<(NodeId, u64), Vec<(ShardIndex, u64)>>,
-    /// By home: its marks, and what its blobs say.
-    replicas: BTreeMap<ReplicaId, (Marks, GenerationIndex, BTreeMap<(NodeId, u64), Vec<Touch>>)>,
+    /// By home.
+    replicas: BTreeMap<ReplicaId, Touched>,
+}
+
+/// What a replica holds of lives above what is folded.
+struct Touched {
+    marks: Marks,
+    smallest: GenerationIndex,
+    touches: BTreeMap<(NodeId, u64), Vec<Touch>>,
 }
 
 /// What a generation says of one life.
@@ -200,7 +207,8 @@ impl Held {
                 touches.entry((part.reporter, part.incarnation)).or_default().push(touch);
             }
         }
-        self.replicas.insert(marks.replica.clone(), (marks.generations(), marks.smallest(), touches));
+        let touched = Touched { marks: marks.generations(), smallest: marks.smallest(), touches };
+        self.replicas.insert(marks.replica.clone(), touched);
     }
 
     fn add_rows(&mut self, totals: &[AnyRow], ahead: &[AnyRow]) -> Result<()> {
@@ -218,7 +226,7 @@ impl Held {
         let key = (state.reporter.clone(), state.incarnation);
         let (folded, mut sums) = self.folded.get(&key).copied().unwrap_or_default();
         let mut vector = Vector::new(folded, []);
-        if let Some((marks, smallest, touches)) = self.replicas.get(&state.home.replica) {
+        if let Some(Touched { marks, smallest, touches }) = self.replicas.get(&state.home.replica) {
             let touches = touches.get(&key).map_or(&[][..], Vec::as_slice);
             vector = Vector::of_generations(folded, touches.iter().map(|it| (it.generation, it.through)), marks);
             for touch in touches.iter().filter(|it| it.generation <= *smallest) {

@@ -23,6 +23,7 @@ on_both_engines! {
     a_home_is_claimed_once,
     what_was_skipped_and_never_came_is_lost,
     usage_is_read_with_its_watermarks,
+    a_reader_beside_a_flusher_sees_each_byte_once,
     the_ledger_is_listed_newest_first,
 }
 
@@ -314,6 +315,29 @@ async fn usage_is_read_with_its_watermarks(ground: Ground) {
     assert_eq!(read.rows.iter().map(|it| it.hour.0 - hour.0).collect::<Vec<_>>(), [0, 1]);
     let none = store.usage(&instance("svc-2"), of_hour).await.unwrap();
     assert_eq!((none.rows.len(), none.durable), (0, Traffic::ZERO));
+}
+
+/// Every generation counts ten bytes, so what is durable and the watermark read with it say the same.
+async fn a_reader_beside_a_flusher_sees_each_byte_once(ground: Ground) {
+    let store = ground.open().await;
+    let mut intake = Intake::open(&store, "here").await;
+    let flusher = store.clone();
+    let flush = tokio::spawn(async move {
+        for sequence in 1..=60 {
+            intake.accept(&flusher, &report("n1", sequence, &[item("svc-1", 10, 0)])).await;
+            intake.cut();
+            let (from, to) = (generation(sequence - 1), generation(sequence));
+            intake.commit(&flusher, shard("svc-1"), from, to).await.unwrap();
+        }
+    });
+    let mut reads = 0;
+    while !flush.is_finished() {
+        let read = usage_of(&store, "svc-1").await;
+        assert_eq!(read.durable.bytes().unwrap(), 10 * read.marks[0].1.0);
+        reads += 1;
+    }
+    flush.await.unwrap();
+    assert!(reads > 1, "nothing was read meanwhile");
 }
 
 async fn the_ledger_is_listed_newest_first(ground: Ground) {
