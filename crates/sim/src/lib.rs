@@ -2,6 +2,9 @@
 //!
 //! It drives the pure core the way the shell does, one event at a time, and never sleeps or draws an unseeded number.
 //! A failing run prints its seed and the step; the same seed gives the same run, byte for byte.
+//! Counting is explored another way, in every order within a small scope: [`counting`].
+
+pub mod counting;
 
 mod check;
 mod event;

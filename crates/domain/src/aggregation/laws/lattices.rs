@@ -140,7 +140,15 @@ proptest! {
     #[test]
     fn the_bound_on_devices_keeps_the_laws(one in many(), two in many(), three in many()) {
         let (a, b, c) = (of(&one), of(&two), of(&three));
-        prop_assert!(joined(&a, &b).len() <= DEVICES_MAX);
+        let all = joined(&a, &b);
+        prop_assert!(all.len() <= DEVICES_MAX);
+        // What was dropped is no newer than what was kept.
+        let kept: BTreeMap<&DeviceId, &Seen> = all.online(Micros(0), 10).collect();
+        let oldest = kept.values().map(|seen| seen.at).min();
+        for (device, seen) in a.online(Micros(0), 10).chain(b.online(Micros(0), 10)) {
+            let is_kept = kept.get(device).is_some_and(|it| it.at >= seen.at);
+            prop_assert!(is_kept || Some(seen.at) <= oldest, "{device} was dropped for an older one");
+        }
         prop_assert_eq!(joined(&a, &b), joined(&b, &a));
         prop_assert_eq!(joined(&joined(&a, &b), &c), joined(&a, &joined(&b, &c)));
         prop_assert_eq!(joined(&a, &a), a.clone());
