@@ -6,7 +6,9 @@ use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use wire::usage::UsageBy;
 
 use crate::client::{self, Connection, Failure};
 use crate::examples;
@@ -134,8 +136,26 @@ enum Command {
         #[command(subcommand)]
         action: Option<TaskCommand>,
     },
-    /// Nodes that report, as this server heard them
+    /// What an instance used, counted exactly once
+    #[command(after_help = examples::USAGE)]
+    Usage(UsageArgs),
+    /// Whether every byte that was received is accounted for; exit code 1 when it is not
+    #[command(after_help = examples::CONSERVATION)]
+    Conservation {
+        /// Count the rows again and name the first difference
+        #[arg(long)]
+        deep: bool,
+    },
+    /// How counts came into the database, generation by generation
+    #[command(after_help = examples::LEDGER)]
+    Ledger(LedgerArgs),
+    /// Who reports, how far that is heard and how far it is in the database
     Reporters,
+    /// The devices of an instance that are online
+    Presence { instance: String },
+    /// Intake replicas: the logs in which reports are kept until the database has them
+    #[command(subcommand, after_help = examples::INTAKE)]
+    Intake(IntakeCommand),
     /// Tokens and their scopes
     #[command(subcommand, after_help = examples::TOKEN)]
     Token(TokenCommand),
@@ -235,6 +255,44 @@ pub enum PlanCommand {
     Undo { id: String },
 }
 
+/// Whose usage, and of when.
+#[derive(Debug, Args)]
+pub struct UsageArgs {
+    pub instance: String,
+    /// What a row covers: hour unless told; days are UTC
+    #[arg(long, value_parser = PossibleValuesParser::new(["hour", "day", "period"]).try_map(|it| it.parse::<UsageBy>()))]
+    pub by: Option<UsageBy>,
+    /// From then on, as 2026-01-31 or 2026-01-31T10:00:00Z; the current period unless told
+    #[arg(long, value_name = "TIME")]
+    pub from: Option<String>,
+    /// Until then
+    #[arg(long, value_name = "TIME")]
+    pub to: Option<String>,
+}
+
+/// Which rows of the ledger.
+#[derive(Debug, Args)]
+pub struct LedgerArgs {
+    /// Only of this intake replica
+    #[arg(long, value_name = "NAME")]
+    pub replica: Option<String>,
+    /// Only of this shard
+    #[arg(long, value_name = "N")]
+    pub shard: Option<u32>,
+    /// At most so many rows, the newest
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub limit: u64,
+}
+
+/// What is done with intake replicas.
+#[derive(Debug, Subcommand)]
+pub enum IntakeCommand {
+    /// All of them
+    List,
+    /// Give one up whose disk is gone for good: its reporters get a new home
+    Retire { name: String },
+}
+
 /// What is done with tasks.
 #[derive(Debug, Subcommand)]
 pub enum TaskCommand {
@@ -328,7 +386,12 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         }
         Command::Plan(command) => client::plans::run(&connection()?, output, command).await,
         Command::Tasks { action } => client::operate::tasks(&connection()?, output, action).await,
-        Command::Reporters => client::operate::reporters(&connection()?, output).await,
+        Command::Usage(args) => client::counting::usage(&connection()?, output, &args).await,
+        Command::Conservation { deep } => client::counting::conservation(&connection()?, output, deep).await,
+        Command::Ledger(args) => client::counting::ledger(&connection()?, output, &args).await,
+        Command::Reporters => client::counting::reporters(&connection()?, output).await,
+        Command::Presence { instance } => client::counting::presence(&connection()?, output, &instance).await,
+        Command::Intake(command) => client::counting::intake(&connection()?, output, command).await,
         Command::Token(command) => client::operate::tokens(&connection()?, output, command).await,
         Command::Audit(command) => client::operate::audit(&connection()?, output, command).await,
         Command::Doctor => client::operate::doctor(&connection()?, output).await,

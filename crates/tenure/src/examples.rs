@@ -58,6 +58,33 @@ Examples:
   tenure plan apply plan-1 --rate 100/s
   tenure plan undo plan-1                  a plan of the reverse moves";
 
+pub const USAGE: &str = "Figures are bytes. A day begins at midnight UTC; a period from one reset to the
+next.
+
+Examples:
+  tenure usage svc-1                       the current period, hour by hour
+  tenure usage svc-1 --by day --from 2026-01-01 --to 2026-02-01
+  tenure usage svc-1 --by period -o json";
+
+pub const CONSERVATION: &str = "Received is counted where reports are read, all other figures where they are
+kept; each shard and each reporter has to agree by itself.
+
+Examples:
+  tenure conservation
+  tenure conservation --deep               counts every row again
+  tenure conservation -o json              every shard, every reporter";
+
+pub const LEDGER: &str = "Examples:
+  tenure ledger
+  tenure ledger --shard 7 --limit 20 -o json";
+
+pub const INTAKE: &str = "Retiring cannot be undone: what is only on that disk is counted when its
+reporters send it again, or not at all.
+
+Examples:
+  tenure intake list
+  tenure intake retire ams-intake-1";
+
 pub const TOKEN: &str = "Examples:
   tenure token create --scope read --scope resolve
   tenure token create --scope report --reporter ams-01

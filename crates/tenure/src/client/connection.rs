@@ -26,22 +26,29 @@ pub struct Failure {
     is_usage: bool,
     /// What the server found wrong with manifests.
     faults: Vec<Fault>,
+    /// The HTTP status of the refusal.
+    status: Option<u16>,
 }
 
 impl Failure {
     /// Refused or failed.
     pub fn new(text: impl Into<String>) -> Self {
-        Self { text: text.into(), is_usage: false, faults: Vec::new() }
+        Self { text: text.into(), is_usage: false, faults: Vec::new(), status: None }
     }
 
     /// Asked in a way that cannot be understood.
     pub fn usage(text: impl Into<String>) -> Self {
-        Self { text: text.into(), is_usage: true, faults: Vec::new() }
+        Self { text: text.into(), is_usage: true, faults: Vec::new(), status: None }
     }
 
     /// What the server found wrong with manifests, by object: only the sender knows the files.
     pub fn faults(&self) -> &[Fault] {
         &self.faults
+    }
+
+    /// The HTTP status with which the server refused; absent when no server answered.
+    pub fn status(&self) -> Option<u16> {
+        self.status
     }
 
     /// 1 refused or failed, 2 usage.
@@ -113,10 +120,11 @@ impl Connection {
         }
         let status = response.status();
         let text = response.text().await.unwrap_or_default();
-        Err(match serde_json::from_str::<Problem>(&text) {
+        let failure = match serde_json::from_str::<Problem>(&text) {
             Ok(problem) => Failure { faults: problem.faults(), ..Failure::new(self.explain(&problem)) },
             Err(_) => Failure::new(format!("{} answered {status}: {}", self.server, text.trim())),
-        })
+        };
+        Err(Failure { status: Some(status.as_u16()), ..failure })
     }
 
     fn explain(&self, problem: &Problem) -> String {

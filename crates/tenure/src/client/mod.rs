@@ -4,6 +4,7 @@
 
 pub mod answers;
 pub mod apply;
+pub mod counting;
 pub mod describe;
 pub mod import;
 mod mapping;

@@ -1,10 +1,10 @@
-//! `tenure tasks`, `reporters`, `token`, `audit` and `doctor`: how the system itself fares.
+//! `tenure tasks`, `token`, `audit` and `doctor`: how the system itself fares.
 //!
 //! What is found wrong is the exit code too, so a script can ask the doctor.
 
 use domain::time::Micros;
 use reqwest::Method;
-use serde_json::{Value, json};
+use serde_json::json;
 use wire::access::{CreatedToken, TokenPage};
 use wire::audit::{AuditPage, Verified};
 use wire::doctor::Doctor;
@@ -54,23 +54,6 @@ pub async fn tasks(at: &Connection, output: Output, action: Option<TaskCommand>)
     });
     let head = ["TASK", "STATE", "RUNS", "TRIGGER", "LAST", "TOOK", "BACKLOG", "HOLDER", "TERM", "LAST ERROR"];
     output.rows(&head, rows.collect(), || json!(list))
-}
-
-/// Prints the reporters.
-///
-/// # Errors
-/// [`Failure`] when the server refuses.
-pub async fn reporters(at: &Connection, output: Output) -> Result<(), Failure> {
-    let answer: Value = at.get("/v1/reporters").await?;
-    let items = answer.get("reporters").and_then(Value::as_array).cloned().unwrap_or_default();
-    let field = |item: &Value, name: &str| match item.get(name) {
-        None | Some(Value::Null) => "-".to_owned(),
-        Some(Value::String(text)) => text.clone(),
-        Some(other) => other.to_string(),
-    };
-    let names = ["id", "incarnation", "sequence", "lag_s", "home"];
-    let rows = items.iter().map(|item| names.iter().map(|name| field(item, name)).collect());
-    output.rows(&["REPORTER", "INCARNATION", "SEQUENCE", "LAG S", "HOME"], rows.collect(), || answer.clone())
 }
 
 /// Makes, lists and revokes tokens.

@@ -9,6 +9,7 @@ mod places;
 mod reporters;
 mod setup;
 mod tour;
+mod traffic;
 mod weather;
 
 use std::io::{IsTerminal, Write};
@@ -81,7 +82,7 @@ async fn show(running: &Running, place: &Place, instances: u32) -> Result<(), Fa
             spelling::quote(&data.display().to_string())
         ));
     }
-    reporters::report(&at, &manifests, setup::SEED, incarnation()).await;
+    reporters::report(&at, &running.parts().view, &manifests, setup::SEED, incarnation()).await;
     Ok(())
 }
 

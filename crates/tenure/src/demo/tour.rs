@@ -1,4 +1,4 @@
-//! The printed tour: four commands to paste into another terminal, and what each shows.
+//! The printed tour: six commands to paste into another terminal, and what each shows.
 //!
 //! Every id is looked up in the fleet as it stands, and every command is spelt so that it runs as it is printed:
 //! from the same directory, without a token, whether or not the program is on the search path.
@@ -70,6 +70,22 @@ pub fn text(call: &str, data: &Path, cast: &Cast, is_kept: bool) -> String {
 
 4  {call} doctor
    Whether counters equal a recount, who leads, how far the audit log is chained, and what to do where it is not so.
+"
+    );
+    if let Some(id) = &cast.explained {
+        text += &format!(
+            "
+5  {call} usage {id}
+   What this customer used. Machines report what they carry every 10 s; each report counts once, however often it is
+   sent: ask again in a while. `{call} presence {id}` shows its devices.
+"
+        );
+    }
+    text += &format!(
+        "
+6  {call} conservation
+   Whether every byte that any machine ever reported is in the database, logged, parked or rejected, for each shard and
+   for each reporter. It stays so after `kill -9`: `tenure demo --data DIR` keeps its data for that.
 "
     );
     if let Some(id) = &cast.repaired {

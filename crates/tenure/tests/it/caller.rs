@@ -40,6 +40,21 @@ impl Caller {
         read(request).await
     }
 
+    /// Posts bytes with headers; the status, and the bytes of the answer.
+    pub async fn post_bytes(
+        &self,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Vec<u8>,
+    ) -> Result<(u16, Vec<u8>), String> {
+        let request = self.client.post(format!("{}{path}", self.url)).bearer_auth(&self.token).body(body);
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        let response = request.send().await.map_err(|error| error.to_string())?;
+        let status = response.status().as_u16();
+        let bytes = response.bytes().await.map_err(|error| error.to_string())?;
+        Ok((status, bytes.to_vec()))
+    }
+
     pub async fn get(&self, path: &str) -> Result<Answer, String> {
         self.ask(Method::GET, path, None).await
     }

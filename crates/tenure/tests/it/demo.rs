@@ -4,11 +4,15 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use rustix::process::Signal;
+use serde_json::Value;
 
-use crate::ground::{Ground, Ran, Server, program, says};
+use crate::ground::{Ground, Ran, Server, eventually, program, says};
 
 /// A line of the tour comes at once after the ready line.
 const LINE_MAX: Duration = Duration::from_secs(10);
+
+/// A machine reports every 10 s, and a customer does something in most reports.
+const GROWS_MAX: Duration = Duration::from_secs(90);
 
 fn demo(ground: &Ground, more: &[&str]) -> (Server, String) {
     let arguments = [&["demo", "--listen", "127.0.0.1:0", "--instances", "3000"], more].concat();
@@ -44,7 +48,7 @@ fn the_tour_works_as_it_is_pasted() {
     let (server, tour) = demo(&ground, &[]);
     assert_eq!(server.printed, [format!("tenure is ready at {}", server.url)]);
     let commands = commands(&tour);
-    assert_eq!(commands.len(), 4, "{tour}");
+    assert_eq!(commands.len(), 6, "{tour}");
     says(&paste(&ground, &commands[0]).ok(), &["VERDICT NOW", "CANDIDATES", "WHY NOT", "eu-west-e", "group-draining"]);
     let preview = paste(&ground, &commands[1]).ok();
     says(&preview, &["drain plan", "us-east-b", "apply it with: "]);
@@ -54,6 +58,14 @@ fn the_tour_works_as_it_is_pasted() {
     let apply = preview.lines().last().unwrap().strip_prefix("apply it with: ").unwrap();
     says(&paste(&ground, apply).ok(), &["is done", "0 pending"]);
     says(&paste(&ground, &commands[3]).ok(), &["counters", "0 differ"]);
+    // Usage grows while one looks, and nothing of it is missing.
+    let used = || -> u64 {
+        let usage: Value = serde_json::from_str(&paste(&ground, &format!("{} -o json", commands[4])).ok()).unwrap();
+        usage["visible"]["up"].as_u64().unwrap() + usage["visible"]["down"].as_u64().unwrap()
+    };
+    let before = eventually(GROWS_MAX, || if used() > 0 { Ok(used()) } else { Err("nothing was used".to_owned()) });
+    eventually(GROWS_MAX, || if used() > before { Ok(()) } else { Err(format!("still {before}")) });
+    says(&paste(&ground, &commands[5]).ok(), &["balanced to the byte", "64 shards"]);
     let watched = tour.split('`').skip(1).step_by(2).find(|part| part.contains(" explain acct-")).unwrap();
     says(&paste(&ground, watched).ok(), &["us-west-c"]);
 }

@@ -8,6 +8,7 @@
 mod access;
 mod answers;
 mod caller;
+mod counting;
 mod crash;
 mod database_away;
 mod demo;

@@ -91,6 +91,7 @@ proptest! {
                 let lease = sent.lease.as_deref();
                 prop_assert_eq!((it.instance, it.up, it.down, it.lease), (&*sent.instance, sent.up, sent.down, lease));
                 prop_assert!(sent.up <= INTEGER_MAX && sent.down <= INTEGER_MAX);
+                prop_assert!(domain::ids::InstanceId::parse(it.instance).is_ok(), "{:?}", it.instance);
                 seen[it.index as usize] += 1;
             }
             for it in read.online() {

@@ -1,0 +1,59 @@
+//! What people read about counting.
+
+use expect_test::expect;
+use wire::conservation::{Difference, ReporterLine, ShardLine};
+use wire::usage::{UpDown, UsageRow};
+
+use super::*;
+
+#[test]
+fn digits_stand_in_threes() {
+    let written = [0, 7, 999, 1_000, 88_000, 1_234_567, u64::MAX].map(grouped).join(" ");
+    assert_eq!(written, "0 7 999 1,000 88,000 1,234,567 18,446,744,073,709,551,615");
+}
+
+#[test]
+fn a_day_is_its_midnight() {
+    assert_eq!(read_time("2026-01-31").map(instant::format), Ok("2026-01-31T00:00:00Z".to_owned()));
+    assert_eq!(read_time("2026-01-31T10:00:00+01:00").map(instant::format), Ok("2026-01-31T09:00:00Z".to_owned()));
+    assert!(read_time("31.1.2026").is_err());
+}
+
+#[test]
+fn usage_is_told_in_bytes() {
+    let mut usage = Usage {
+        durable: UpDown { up: 1_000_000, down: 2 },
+        pending: UpDown { up: 500, down: 0 },
+        visible: UpDown { up: 1_000_500, down: 2 },
+        complete: true,
+        rows: vec![UsageRow { start: Micros(1_769_853_600_000_000), up: 1_000_500, down: 2 }],
+        by: UsageBy::Day,
+        from: Micros(1_769_853_600_000_000),
+        to: Some(Micros(1_769_940_000_000_000)),
+    };
+    expect![[r#""#]].assert_eq(&usage_text("svc-1", &usage));
+    (usage.pending, usage.rows, usage.from, usage.to) = (UpDown::default(), Vec::new(), Micros(0), None);
+    expect![[r#""#]].assert_eq(&usage_text("svc-1", &usage));
+}
+
+#[test]
+fn what_does_not_balance_is_listed() {
+    let good = Figures { received: 10_000, durable: 4_000, pending: 3_000, parked: 2_000, rejected: 1_000 };
+    let bad = Figures { received: 9_999, ..good };
+    let lines = |figures| vec![ShardLine::new("a", 0, good), ShardLine::new("a", 1, figures)];
+    let deep = |difference| Some(Deep { usage_rows: 1, ledger_rows: 64, log_records: 1_000, difference });
+    let balanced = Conservation::new(lines(good), vec![ReporterLine::new("ams-01", good)], true, deep(None));
+    expect![[r#""#]].assert_eq(&conservation_text(&balanced));
+    let difference = Difference {
+        between: "ledger and usage rows".into(),
+        replica: Some("a".into()),
+        shard: Some(1),
+        generation: None,
+        instance: Some("svc-1".into()),
+        expected: 12_000,
+        found: 11_999,
+        detail: "one byte is missing".into(),
+    };
+    let broken = Conservation::new(lines(bad), vec![ReporterLine::new("ams-01", bad)], true, deep(Some(difference)));
+    expect![[r#""#]].assert_eq(&conservation_text(&broken));
+}
