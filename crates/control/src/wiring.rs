@@ -25,7 +25,7 @@ use crate::aggregation::{
 use crate::api::{self, metrics::Metrics};
 use crate::clock;
 use crate::faults;
-use crate::orchestration::{Allocator, Leadership, PlanRunner, Plans, WorkSet};
+use crate::orchestration::{Allocator, Leadership, PlanRunner, Plans, TodaysCounters, WorkSet};
 use crate::settings::Settings;
 use crate::tasks::{AppendAudit, Driver, Expire, Follow, ForgetAnswers, KeepLease, Recount, Schedule, TaskBoard, Wake};
 use crate::view::{FollowError, Follower, View};
@@ -45,6 +45,7 @@ pub struct Parts {
     pub reading: Arc<Reading>,
     pub regions: Arc<SilentRegions>,
     pub plans: Arc<Plans>,
+    pub counters: Arc<TodaysCounters>,
     pub settings: Arc<Settings>,
     pub tokens: Arc<Tokens>,
     pub metrics: Arc<Metrics>,
@@ -188,6 +189,7 @@ async fn assemble(
         reading: Arc::new(Reading { store: store.clone(), counting, calendar }),
         metrics,
         regions: Arc::default(),
+        counters: Arc::default(),
         intake: Arc::new(intake),
         tasks: Arc::clone(board),
         store,

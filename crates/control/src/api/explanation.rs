@@ -3,18 +3,16 @@
 //! The batch of the decision is rebuilt from the record and the domain explains; nothing is sampled or guessed here.
 //! With `verify` the whole batch is decided anew and compared with what was recorded.
 
-use std::collections::BTreeSet;
-
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, header};
 use axum::response::IntoResponse;
-use domain::ids::{AccessTemplateId, GroupId};
+use domain::ids::GroupId;
 use domain::master_data::Kind;
-use domain::orchestration::{Frame, Ownership, State as Counters, verify};
+use domain::orchestration::{Ownership, verify};
 use domain::resolution::explain::{DecisionRecord, Inputs, choosing_decision, explain};
 use serde::Deserialize;
-use store::{Books, Rebuilt, StoreError};
+use store::{Rebuilt, StoreError};
 use wire::explanation::{ExplanationBody, to_text};
 use wire::problem::Problem;
 
@@ -22,7 +20,7 @@ use super::Shared;
 use super::failure::{Answer, Failure};
 use super::instances::HISTORY_MAX;
 use super::query::{Params, PathId, await_revision};
-use crate::orchestration::PlanRecord;
+use crate::orchestration::Today;
 use crate::view::Found;
 
 /// The parameters of an explanation.
@@ -33,9 +31,6 @@ pub struct ExplanationParams {
     #[serde(default)]
     verify: bool,
 }
-
-/// Groups that a plan is emptying, each in the boundary of a template.
-type Leaving = BTreeSet<(AccessTemplateId, GroupId)>;
 
 /// What the database knows of an instance's ownership.
 struct Recorded {
@@ -56,9 +51,9 @@ pub async fn explanation(
     await_revision(&headers, &parts.view).await?;
     let why_not = params.why_not.as_deref().map(|group| parse_group(&parts, group)).transpose()?;
     let found = parts.view.find(&id).ok_or_else(|| Problem::no_object(Kind::Instance, &id))?;
-    let (recorded, books, leaving) =
-        tokio::try_join!(recorded(&parts, found, params.verify), parts.store.load_books(), leaving(&parts))?;
-    let body = told(&parts, &recorded, &books, &leaving, why_not.as_ref());
+    let (recorded, today) =
+        tokio::try_join!(recorded(&parts, found, params.verify), parts.counters.read(&parts.store, &parts.view))?;
+    let body = told(&recorded, &today, why_not.as_ref());
     let is_text = headers.get(header::ACCEPT).is_some_and(|accept| accept.as_bytes().starts_with(b"text/plain"));
     if is_text {
         return Ok(([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], to_text(&body)).into_response());
@@ -100,29 +95,11 @@ async fn recorded(parts: &Shared, mut found: Found, is_verifying: bool) -> Resul
     Ok(Recorded { found, former, decision, verified })
 }
 
-/// What the plans that run are emptying.
-async fn leaving(parts: &Shared) -> Result<Leaving, StoreError> {
-    let mut leaving = BTreeSet::new();
-    for running in parts.store.running_plans().await? {
-        leaving.extend(PlanRecord::read(running)?.draft.steps.leaving);
-    }
-    Ok(leaving)
-}
-
-fn told(
-    parts: &Shared,
-    recorded: &Recorded,
-    books: &Books,
-    leaving: &Leaving,
-    why_not: Option<&GroupId>,
-) -> ExplanationBody {
-    let view = parts.view.topology();
-    let frame = Frame::build(&view.topology, leaving);
-    let state = Counters::from_rows(&frame, &books.loads, &books.ramps);
+fn told(recorded: &Recorded, today: &Today, why_not: Option<&GroupId>) -> ExplanationBody {
     let inputs = Inputs {
-        topology: &view.topology,
-        frame: &frame,
-        state: Some(&state),
+        topology: &today.topology.topology,
+        frame: &today.frame,
+        state: Some(&today.state),
         subject: recorded.found.subject(),
         decision: recorded.decision.as_ref(),
         former: &recorded.former,

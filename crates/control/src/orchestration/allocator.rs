@@ -8,12 +8,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use domain::ids::{InstanceId, Revision};
-use domain::orchestration::{Decided, Outcome, Request, decide_all, wanted};
+use domain::orchestration::{Decided, Outcome, wanted};
 use domain::time::Micros;
-use store::{BATCH_MAX, BatchCommit, LeaseProof, PlanMoveOf, Seen, Store, StoreError};
+use store::{BATCH_MAX, BatchCommit, LeaseProof, PlanMoveOf, Store, StoreError};
 
+use super::ahead::{Gathered, Prepared};
 use super::book::Book;
-use super::gather::{Asked, Look, look};
+use super::gather::{Look, look};
 use super::pace::Pace;
 use super::plans::{PlanFeed, Planned};
 use super::{Leadership, WorkSet};
@@ -46,6 +47,8 @@ pub struct Allocator {
     pace: Pace,
     book: Option<Book>,
     feed: PlanFeed,
+    /// Decided while the batch before it was committed.
+    ahead: Option<Prepared>,
     later: BTreeSet<InstanceId>,
     /// Up to where `later` was looked at last: a large one is looked at piece by piece.
     later_cursor: Option<InstanceId>,
@@ -53,21 +56,6 @@ pub struct Allocator {
     all_looked: Instant,
     /// The head that the last commit made: before the view has it, everybody looks undone.
     committed: Revision,
-}
-
-/// What a batch is made of.
-#[derive(Default)]
-struct Gathered {
-    requests: Vec<Request>,
-    seen: Vec<Seen>,
-    plan_moves: Vec<PlanMoveOf>,
-}
-
-impl Gathered {
-    fn push(&mut self, asked: Asked) {
-        self.requests.push(asked.request);
-        self.seen.push(asked.seen);
-    }
 }
 
 impl Allocator {
@@ -92,6 +80,7 @@ impl Allocator {
             pace: Pace::new(settings.repair_after, settings.repair_rate_permille),
             book: None,
             feed: PlanFeed::default(),
+            ahead: None,
             later: BTreeSet::new(),
             later_cursor: None,
             later_looked: now,
@@ -179,7 +168,7 @@ impl Allocator {
                 self.later.insert(id);
                 continue;
             }
-            match look(book, &mut self.pace, &self.view, &id, now) {
+            match look(book, Some(&mut self.pace), &self.view, &id, now) {
                 Look::Nothing => {}
                 Look::Later => {
                     self.later.insert(id);
@@ -197,21 +186,28 @@ impl Allocator {
         Ok(gathered)
     }
 
-    /// Decides and commits a batch.
-    async fn commit(&mut self, proof: &LeaseProof, gathered: Gathered, now: Micros) -> Result<u64, StoreError> {
-        let Some(book) = self.book.take() else { return Ok(0) };
-        let Gathered { requests, seen, plan_moves } = gathered;
-        let decided = tokio::task::spawn_blocking(move || {
-            let mut state = book.state.clone();
-            let decided = decide_all(&book.frame, &mut state, requests);
-            (book, decided)
-        });
-        let Ok((book, decided)) = decided.await else {
-            return Err(StoreError::Corrupt {
-                what: "the decision of a batch panicked; the next term recounts".to_owned(),
-            });
-        };
-        let batch = BatchCommit {
+    /// The next batch, decided: the one that was decided ahead if it still fits, else a new one.
+    async fn prepare(&mut self, now: Instant) -> Result<Option<Prepared>, StoreError> {
+        let Some(book) = self.book.clone() else { return Ok(None) };
+        if let Some(ahead) = self.ahead.take() {
+            if ahead.fits(&book) {
+                return Ok(Some(ahead));
+            }
+            self.work.look_at(ahead.instances());
+        }
+        let gathered = self.gather(now).await?;
+        if gathered.requests.is_empty() {
+            return Ok(None);
+        }
+        run(move || Prepared::decide(book, gathered, Vec::new())).await.map(Some)
+    }
+
+    /// Commits a batch and decides the next one meanwhile.
+    async fn commit(&mut self, proof: &LeaseProof, batch: Prepared, now: Micros) -> Result<u64, StoreError> {
+        let Some(book) = self.book.clone() else { return Ok(0) };
+        let next = self.next_ahead(&batch);
+        let Prepared { decided, seen, plan_moves, .. } = batch;
+        let commit = self.store.commit_batch(BatchCommit {
             lease: proof,
             topology_version: book.topology.version,
             now,
@@ -222,17 +218,39 @@ impl Allocator {
             decided,
             seen: &seen,
             plan_moves: &plan_moves,
-        };
-        let result = self.store.commit_batch(batch).await;
-        let book = self.book.insert(book);
-        let committed = result?;
-        book.advance(committed.end, committed.next_base);
+        });
+        let (committed, ahead) = futures::join!(commit, next);
+        self.keep_ahead(ahead?);
+        let committed = committed?;
+        if let Some(book) = &mut self.book {
+            book.advance(committed.end, committed.next_base);
+        }
         self.committed = committed.revision;
         self.wake.follow();
         // What was not taken has changed meanwhile: it is looked at again when the view has had time to show it.
         self.later.extend(again(&committed.decided));
         self.feed.count(&committed.decided, &plan_moves);
         Ok(committed.decided.len() as u64)
+    }
+
+    /// Decides what comes after a batch, unless a plan or somebody whose turn may have come goes first.
+    fn next_ahead(&self, batch: &Prepared) -> impl Future<Output = Result<Option<Prepared>, StoreError>> + use<> {
+        let is_later_due = !self.later.is_empty() && self.later_looked.elapsed() >= LATER_EVERY;
+        let ids = if is_later_due || !self.feed.is_idle() { Vec::new() } else { self.work.take(BATCH_MAX) };
+        let under_way: BTreeSet<InstanceId> = batch.instances().collect();
+        let (book, view, now) = (batch.book_after(), Arc::clone(&self.view), clock::monotonic());
+        async move {
+            match ids.is_empty() {
+                true => Ok(None),
+                false => run(move || Prepared::ahead(book, &view, ids, &under_way, now)).await.map(Some),
+            }
+        }
+    }
+
+    fn keep_ahead(&mut self, ahead: Option<Prepared>) {
+        let Some(mut ahead) = ahead else { return };
+        self.later.extend(std::mem::take(&mut ahead.later));
+        self.ahead = Some(ahead).filter(|it| !it.decided.is_empty());
     }
 
     /// What a failed commit means for the term.
@@ -253,6 +271,13 @@ impl Allocator {
             }
         }
     }
+}
+
+/// Runs what takes the processor for long, away from those who wait for answers.
+async fn run<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, StoreError> {
+    tokio::task::spawn_blocking(work).await.map_err(|_| StoreError::Corrupt {
+        what: "the decision of a batch panicked; the next term recounts".to_owned(),
+    })
 }
 
 /// The next of those whose turn had not come, round and round.
@@ -298,12 +323,11 @@ impl Task for Allocator {
             return Ok(Status::idle());
         }
         self.look_at_all(started).await;
-        let gathered = self.gather(started).await?;
-        if gathered.requests.is_empty() {
+        let Some(batch) = self.prepare(started).await? else {
             let waiting = self.later.len() as u64;
             return Ok(Status { done: 0, backlog: waiting, is_more: !self.work.is_empty(), detail: String::new() });
-        }
-        match self.commit(&proof, gathered, now).await {
+        };
+        match self.commit(&proof, batch, now).await {
             Ok(done) => {
                 let backlog = (self.work.len() + self.later.len()) as u64;
                 Ok(Status { done, backlog, is_more: true, detail: format!("term {}", proof.term) })

@@ -15,14 +15,15 @@ use crate::view::TopologyView;
 /// (template, group) pairs that running plans take out of a boundary.
 pub(super) type Leaving = BTreeSet<(AccessTemplateId, GroupId)>;
 
-/// The book of a leader.
+/// The book of a leader. A copy shares what is large.
+#[derive(Clone)]
 pub(super) struct Book {
     pub(super) term: i64,
     /// The head at which its rows were read.
     pub(super) opened: Revision,
     pub(super) topology: Arc<TopologyView>,
-    pub(super) frame: Frame,
-    pub(super) state: State,
+    pub(super) frame: Arc<Frame>,
+    pub(super) state: Arc<State>,
     /// Where the state was last stored, while the frame is still that one.
     pub(super) base: Option<Base>,
     leaving: Leaving,
@@ -42,12 +43,13 @@ impl Book {
         let frame = Frame::build(&topology.topology, &leaving);
         let state = State::from_rows(&frame, &books.loads, &books.ramps);
         let owners = owners_by_template(&frame, &state);
+        let (frame, state) = (Arc::new(frame), Arc::new(state));
         Ok(Self { term, opened: books.head.revision, topology, frame, state, base: None, leaving, owners })
     }
 
     /// Goes on from what a commit has left.
     pub(super) fn advance(&mut self, end: State, base: Option<Base>) {
-        self.state = end;
+        self.state = Arc::new(end);
         self.base = base;
         self.owners = owners_by_template(&self.frame, &self.state);
     }
@@ -62,14 +64,22 @@ impl Book {
         let frame = Frame::build(&topology.topology, &leaving);
         let is_equivalent = frame.is_equivalent(&self.frame);
         if !is_equivalent {
-            self.state = self.state.carry_over(&self.frame, &frame);
-            self.frame = frame;
+            self.state = Arc::new(self.state.carry_over(&self.frame, &frame));
+            self.frame = Arc::new(frame);
             self.base = None;
             self.owners = owners_by_template(&self.frame, &self.state);
         }
         self.topology = topology;
         self.leaving = leaving;
         !(is_equivalent && is_served_alike)
+    }
+
+    /// Whether both stand in one term on one topology, with the same groups leaving.
+    pub(super) fn is_same_ground(&self, other: &Self) -> bool {
+        self.term == other.term
+            && Arc::ptr_eq(&self.topology, &other.topology)
+            && Arc::ptr_eq(&self.frame, &other.frame)
+            && self.leaving == other.leaving
     }
 
     /// How many instances a boundary owns.

@@ -30,14 +30,16 @@ pub(super) enum Look {
     Later,
 }
 
-/// Looks at one instance.
-pub(super) fn look(book: &Book, pace: &mut Pace, view: &View, id: &InstanceId, now: Instant) -> Look {
+/// Looks at one instance. Without a pace whoever needs a turn waits for one.
+pub(super) fn look(book: &Book, mut pace: Option<&mut Pace>, view: &View, id: &InstanceId, now: Instant) -> Look {
     let Some(found) = view.find(id.as_str()) else { return Look::Nothing };
     let subject = found.subject();
     let Some(ask) = wanted(&book.topology.topology, &subject) else { return Look::Nothing };
     let Some(asked) = request_of(book, &found, ask) else { return Look::Nothing };
     // Cheapest first: thousands may wait for the same group.
-    if matches!(ask, Ask::Repair) && unhealthy_group(book, &subject).is_some_and(|group| !pace.is_due(group, now)) {
+    if matches!(ask, Ask::Repair)
+        && unhealthy_group(book, &subject).is_some_and(|group| !is_due(pace.as_deref(), group, now))
+    {
         return Look::Later;
     }
     // Whether somebody can take it, not yet who: that is decided with the batch.
@@ -52,10 +54,14 @@ pub(super) fn look(book: &Book, pace: &mut Pace, view: &View, id: &InstanceId, n
     if !is_worth {
         return Look::Nothing;
     }
-    if matches!(ask, Ask::Repair) && !takes_turn(book, pace, &subject, &asked.request, now) {
+    if matches!(ask, Ask::Repair) && !takes_turn(book, pace.as_deref_mut(), &subject, &asked.request, now) {
         return Look::Later;
     }
     Look::Ask(Box::new(asked))
+}
+
+fn is_due(pace: Option<&Pace>, group: &GroupId, now: Instant) -> bool {
+    pace.is_some_and(|pace| pace.is_due(group, now))
 }
 
 /// Whether a refusal says something that the row does not say yet.
@@ -73,11 +79,12 @@ fn unhealthy_group<'a>(book: &'a Book, subject: &Subject<'_>) -> Option<&'a Grou
 }
 
 /// Takes a repair from the allowance of the boundary; configuration that broke an ownership is not paced.
-fn takes_turn(book: &Book, pace: &mut Pace, subject: &Subject<'_>, request: &Request, now: Instant) -> bool {
+fn takes_turn(book: &Book, pace: Option<&mut Pace>, subject: &Subject<'_>, request: &Request, now: Instant) -> bool {
     if unhealthy_group(book, subject).is_none() {
         return true;
     }
     let Some(template) = request.template else { return true };
+    let Some(pace) = pace else { return false };
     pace.take(&book.frame.templates[template as usize].id, book.owners_of(template), now)
 }
 

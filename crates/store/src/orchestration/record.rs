@@ -19,8 +19,9 @@ use crate::tasks::LeaseProof;
 /// Sixty-four batches: a single PUT makes a batch of one, and a snapshot of a thousand groups is 40 kilobytes.
 pub const BASE_BATCHES_MAX: u32 = 64;
 
-/// Five thousand requests: replayed in a few milliseconds when a decision is explained.
-pub const BASE_REQUESTS_MAX: u32 = 5_000;
+/// Half of a full batch: whoever explains a decision reads at most so many requests before its batch, and a snapshot for
+/// each full batch adds but a fifth to what its five thousand decisions take.
+pub const BASE_REQUESTS_MAX: u32 = 2_500;
 
 /// What the next batch may stand on: a chain of batches without a void decision, in one frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -107,6 +107,11 @@ impl PlanFeed {
         Ok(())
     }
 
+    /// Whether no plan moves anybody now.
+    pub(in crate::orchestration) fn is_idle(&self) -> bool {
+        self.moving.is_empty()
+    }
+
     /// What running plans take out of boundaries.
     pub(in crate::orchestration) fn leaving(&self) -> &Leaving {
         &self.leaving
