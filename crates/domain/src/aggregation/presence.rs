@@ -129,10 +129,10 @@ impl Presence {
         if excess == 0 {
             return;
         }
-        let mut oldest: Vec<(Seen, DeviceId)> =
-            self.devices.iter().map(|(device, seen)| (seen.clone(), device.clone())).collect();
-        oldest.sort_unstable();
-        for (_, device) in oldest.into_iter().take(excess) {
+        let mut oldest: Vec<(&Seen, &DeviceId)> = self.devices.iter().map(|(device, seen)| (seen, device)).collect();
+        let (dropped, _, _) = oldest.select_nth_unstable(excess);
+        let dropped: Vec<DeviceId> = dropped.iter().map(|(_, device)| (*device).clone()).collect();
+        for device in dropped {
             self.devices.remove(&device);
         }
     }

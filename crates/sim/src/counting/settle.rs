@@ -106,8 +106,8 @@ fn judge(state: &State, scope: &Scope, defect: Option<Defect>) -> Result<(), Uns
             }
         }
     }
-    // Without watermarks there is no point at which the reporter could be read.
-    if matches!(defect, Some(Defect::NoWatermark | Defect::PrunedLedger)) {
+    // Without a watermark that all shards share there is no point at which the reporter could be read.
+    if matches!(defect, Some(Defect::NoWatermark | Defect::PrunedLedger | Defect::SealPerShard)) {
         return Ok(());
     }
     let rows = state.database.replicas.iter().flat_map(|it| &it.marks);

@@ -4,8 +4,6 @@
 //! Each defect is looked for in one of the scopes that the shipped protocol passes whole, breadth first on one thread,
 //! so the first trace is a shortest one.
 
-use std::fmt::Write as _;
-
 use stateright::{Checker, Model, Path};
 
 use super::model::{Broken, Counting};
@@ -65,6 +63,12 @@ const NOTHING: Scope = Scope {
 const CRASHES: Scope = Scope { crashes: 2, lost_replies: 1, ..NOTHING };
 /// A disk that is lost or put back, and a process that hangs.
 const DISK: Scope = Scope { crashes: 1, stalls: 1, lost_disks: 1, lost_replies: 1, ..NOTHING };
+/// More reports and generations, so that a flush catches up over several and shards are apart by more than one.
+const BACKLOG: Scope = Scope { reports: 3, cuts: 3, crashes: 2, lost_disks: 1, lost_replies: 1, ..NOTHING };
+/// A disk that is lost, then a replica that is retired, or the other way round: what was ahead once is ahead again.
+const MOVED: Scope = Scope { crashes: 1, lost_disks: 1, retirements: 1, ..NOTHING };
+/// A disk that is lost again while the first loss is being replayed.
+const TWICE: Scope = Scope { reports: 3, cuts: 3, crashes: 2, lost_disks: 2, ..NOTHING };
 /// A replica that is retired while a process of it may hang.
 const RETIREMENT: Scope = Scope { stalls: 1, retirements: 1, ..NOTHING };
 /// A reader, and a process that crashes.
@@ -78,12 +82,18 @@ const fn totals(scope: Scope) -> Scope {
 }
 
 /// The scopes that the shipped protocol passes, with their names.
-pub fn shipped_scopes() -> [(&'static str, Scope); 10] {
+pub fn shipped_scopes() -> [(&'static str, Scope); 16] {
     [
         ("crashes, deltas", CRASHES),
         ("crashes, totals", totals(CRASHES)),
-        ("lost disk, deltas", DISK),
-        ("lost disk, totals", totals(DISK)),
+        ("lost disk, stall, deltas", DISK),
+        ("lost disk, stall, totals", totals(DISK)),
+        ("lost disk, backlog, deltas", BACKLOG),
+        ("lost disk, backlog, totals", totals(BACKLOG)),
+        ("lost disk, then retired, deltas", MOVED),
+        ("lost disk, then retired, totals", totals(MOVED)),
+        ("disk lost twice, deltas", TWICE),
+        ("disk lost twice, totals", totals(TWICE)),
         ("retirement, deltas", RETIREMENT),
         ("retirement, totals", totals(RETIREMENT)),
         ("reader, deltas", READER),
@@ -118,20 +128,26 @@ pub fn scope_of(defect: Defect) -> Scope {
     }
 }
 
+impl Finding {
+    /// The row of a switch in the table.
+    pub fn row_of_defect(&self, defect: Defect) -> String {
+        let steps = |it: &Trace| it.actions.len() + it.quiet.len();
+        let (steps, law) = self.broken.as_ref().map_or((0, "NOT FOUND"), |it| (steps(it), it.law.describe()));
+        format!("{:<32} {:>8}  {steps:>5}  {law}", defect.code(), self.states)
+    }
+
+    /// The row of a scope of the shipped protocol.
+    pub fn row_of_scope(&self, name: &str) -> String {
+        let law = self.broken.as_ref().map_or("nothing", |it| it.law.describe());
+        format!("{name:<32} {:>8}  {:>5}  {law}", self.states, self.depth)
+    }
+}
+
 /// The table: each switch with what it broke, then the shipped protocol.
 pub fn table() -> String {
-    let mut text = String::from("switch                         states  steps  broken\n");
-    for defect in Defect::ALL {
-        let finding = explore(scope_of(*defect), Some(*defect));
-        let steps = |it: &Trace| it.actions.len() + it.quiet.len();
-        let (steps, law) = finding.broken.as_ref().map_or((0, "NOT FOUND"), |it| (steps(it), it.law.describe()));
-        let _ = writeln!(text, "{:<28} {:>8}  {steps:>5}  {law}", defect.code(), finding.states);
-    }
-    text.push_str("\nshipped protocol               states  depth  broken\n");
-    for (name, scope) in shipped_scopes() {
-        let finding = explore(scope, None);
-        let law = finding.broken.as_ref().map_or("nothing", |it| it.law.describe());
-        let _ = writeln!(text, "{name:<28} {:>8}  {:>5}  {law}", finding.states, finding.depth);
-    }
-    text
+    let mut rows = vec!["switch                             states  steps  broken".to_owned()];
+    rows.extend(Defect::ALL.iter().map(|it| explore(scope_of(*it), Some(*it)).row_of_defect(*it)));
+    rows.push("\nshipped protocol                   states  depth  broken".to_owned());
+    rows.extend(shipped_scopes().into_iter().map(|(name, scope)| explore(scope, None).row_of_scope(name)));
+    rows.join("\n") + "\n"
 }
