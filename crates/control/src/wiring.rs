@@ -19,7 +19,7 @@ use tokio::sync::watch;
 use crate::access::{self, AccessError, Tokens};
 use crate::aggregation::hot::Calendar;
 use crate::aggregation::{
-    Bounds, Cleanup, Counting, CountingStartError, FactQueue, Flush, ForgetPresence, Homes, Intake, IntakeParts,
+    Bounds, Cleanup, Counting, CountingStartError, FactQueue, Flush, ForgetCounts, ForgetPresence, Homes, Intake, IntakeParts,
     JUDGE_EVERY, JudgeSilence, Presences, Reading, SilentRegions, Unpark, WriteFacts, WriterThread, find,
 };
 use crate::api::{self, metrics::Metrics};
@@ -292,6 +292,7 @@ fn start_counting_tasks(driver: &mut Driver, parts: &Parts) {
         dropped: Default::default(),
     };
     driver.start(cleanup, every(10_000));
+    driver.start(ForgetCounts { store: store.clone(), leadership: Arc::clone(&leadership) }, every(3_600_000));
     driver.start(Unpark { store, counting, calendar, leadership }, every(2_000));
     driver.start(ForgetPresence { presences: intake.shared_presences() }, every(30_000));
 }

@@ -251,7 +251,9 @@ impl Flush {
     /// Looks where the store stands and makes the sets anew from the log; false when there is nothing to go on with.
     async fn is_mended(&mut self, error: FlushError, rounds: usize) -> Result<bool, TaskError> {
         match error {
-            FlushError::Store(error @ (StoreError::ReplicaClosed { .. } | StoreError::TwoLogs { .. })) => {
+            FlushError::Store(error @ (
+                StoreError::ReplicaClosed { .. } | StoreError::FormerLife { .. } | StoreError::TwoLogs { .. }
+            )) => {
                 self.counting.close();
                 tracing::error!(error = chain(&error), "this replica acknowledges nothing any more");
                 return Err(error.into());

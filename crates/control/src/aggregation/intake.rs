@@ -219,7 +219,7 @@ impl Intake {
                 return Err(ReportRefusal::NotHome { reporter: reporter.clone(), replica: home.replica.to_string() });
             }
             Ok(Homing::Stale { current }) => return Err(ReportRefusal::Stale { current }),
-            Err(StoreError::ReplicaClosed { .. }) => {
+            Err(StoreError::ReplicaClosed { .. } | StoreError::FormerLife { .. }) => {
                 counting.close();
                 return Err(ReportRefusal::Closed);
             }

@@ -21,7 +21,7 @@ mod start;
 mod unpark;
 mod writer;
 
-pub use cleanup::Cleanup;
+pub use cleanup::{Cleanup, ForgetCounts};
 pub use deep::DeepError;
 pub use facts::{FactQueue, WriteFacts};
 pub use flush::Flush;

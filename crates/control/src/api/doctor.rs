@@ -26,6 +26,12 @@ const AUDIT_STAGED_MAX: u64 = 100_000;
 /// Below this the next import may fill the disk.
 const DISK_FREE_BYTES_MIN: u64 = 1024 * 1024 * 1024;
 
+/// Flushes that may be missed before the counts count as stuck.
+const FLUSHES_LATE_MAX: i64 = 5;
+
+/// What a large flush may take beyond its period.
+const COMMIT_MAX_S: i64 = 60;
+
 /// How far our clock may be from the database's: stamps on decisions would mislead people.
 const CLOCK_DIFFERENCE_US_MAX: i64 = 2_000_000;
 
@@ -40,6 +46,7 @@ pub async fn examine(State(parts): State<Shared>, Params(NoParams {}): Params<No
         within("leader", somebody_leads(&parts)).await,
         within("counters", counters_agree(&parts)).await,
         within("audit", audit_keeps_up(&parts)).await,
+        within("counts", counts_balance(&parts)).await,
         within("clock", clocks_agree(&parts)).await,
         disk_has_room(&parts.settings.data),
     ];
@@ -115,6 +122,29 @@ async fn audit_keeps_up(parts: &Shared) -> Result<Check, StoreError> {
         return Ok(good(detail));
     }
     Ok(bad("", detail, "look at the task audit: tenure tasks shows its last error"))
+}
+
+async fn counts_balance(parts: &Shared) -> Result<Check, StoreError> {
+    let counting = parts.intake.counting();
+    if counting.is_closed() {
+        let remedy = "start with a new data directory: it is a new replica, and its reporters find their way to it";
+        return Ok(bad("", "this intake replica is retired: reports are refused".to_owned(), remedy));
+    }
+    let balance = parts.reading.balance().await?;
+    let shards = balance.shards.iter().filter(|it| !it.account.is_balanced()).count();
+    let reporters = balance.reporters.iter().filter(|it| !it.account.is_balanced()).count();
+    if shards + reporters > 0 {
+        let detail = format!("{shards} shards and {reporters} reporters do not balance");
+        return Ok(bad("", detail, "tenure conservation --deep names the first difference; please report it"));
+    }
+    let oldest = counting.hot().oldest();
+    let age_s = oldest.map_or(0, |oldest| clock::now().since_us(oldest).max(0) / 1_000_000);
+    let flush_s = i64::try_from(parts.settings.flush_every.as_secs()).unwrap_or(i64::MAX);
+    let detail = format!("every byte is accounted for; the oldest uncommitted report is {age_s} s old");
+    match age_s <= flush_s.saturating_mul(FLUSHES_LATE_MAX).saturating_add(COMMIT_MAX_S) {
+        true => Ok(good(detail)),
+        false => Ok(bad("", detail, "look at the task flush: tenure tasks shows its last error")),
+    }
 }
 
 async fn clocks_agree(parts: &Shared) -> Result<Check, StoreError> {

