@@ -6,6 +6,7 @@ CREATE TABLE intake_replica (
   replica_id TEXT NOT NULL PRIMARY KEY, -- the replica: one log on one disk
   created_us INTEGER NOT NULL, -- when it first opened
   closed_us INTEGER, -- when it was retired; null: it is open
+  life INTEGER NOT NULL, -- how often a process opened it; what an earlier one still writes is refused
   folded INTEGER NOT NULL -- the newest generation whose reporters were folded into rows
 ) STRICT, WITHOUT ROWID;
 
@@ -14,6 +15,7 @@ CREATE TABLE watermark (
   shard INTEGER NOT NULL, -- the slice of the hash of the instance id, 0 to 63
   generation INTEGER NOT NULL, -- committed through this one; every flush compares it and sets it first
   closed_us INTEGER, -- when the replica was retired: nothing is flushed any more
+  life INTEGER NOT NULL, -- the life of the replica: every flush compares it
   received INTEGER NOT NULL, -- bytes that reports held, counted at the parser
   durable INTEGER NOT NULL, -- bytes that were counted in usage; grows only
   parked INTEGER NOT NULL, -- bytes that stand in parked_item

@@ -3,13 +3,14 @@
 //! SQLite has one writing connection, so writers queue here and not in the engine, and several reading ones;
 //! PostgreSQL has one pool for both. Everything else of this crate gets a connection from here.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use domain::ids::Revision;
+use domain::ids::{ReplicaId, Revision};
 use domain::time::Micros;
 use sqlx::any::{AnyPoolOptions, AnyRow};
 use sqlx::pool::PoolConnection;
@@ -110,6 +111,8 @@ struct Inner {
     tag: i64,
     /// The last change id that was handed out.
     last_change_id: AtomicI64,
+    /// The lives in which this process opened replicas.
+    lives: Mutex<BTreeMap<ReplicaId, u64>>,
 }
 
 /// Where the history stands.
@@ -159,7 +162,14 @@ impl Store {
         migrate::migrate(engine, &writer_pool, schema).await.map_err(|error| clarify(location, error))?;
         let reader = if readers == 0 { writer_pool.clone() } else { connect(location, readers, true).await? };
         let tag = i64::from(writer) & ((1 << TAG_BITS) - 1);
-        let inner = Inner { engine, writer: writer_pool, reader, tag, last_change_id: AtomicI64::new(0) };
+        let inner = Inner {
+            engine,
+            writer: writer_pool,
+            reader,
+            tag,
+            last_change_id: AtomicI64::new(0),
+            lives: Mutex::default(),
+        };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -219,6 +229,19 @@ impl Store {
             (sqlx::Error::PoolTimedOut, Engine::Sqlite) => StoreError::Contention { during, source },
             _ => StoreError::from_driver(during, source),
         }
+    }
+
+    /// Remembers in which life this process opened a replica.
+    pub(crate) fn remember_life(&self, replica: &ReplicaId, life: u64) {
+        let mut lives = self.inner.lives.lock().unwrap_or_else(PoisonError::into_inner);
+        lives.insert(replica.clone(), life);
+    }
+
+    /// The life in which this process opened a replica; it may write in its name only then.
+    pub(crate) fn life_of(&self, replica: &ReplicaId) -> Result<u64> {
+        let lives = self.inner.lives.lock().unwrap_or_else(PoisonError::into_inner);
+        let life = lives.get(replica).copied();
+        life.ok_or_else(|| StoreError::misuse(format!("this process has not opened the replica {replica}")))
     }
 
     /// A change id: larger than all before it from this process, different from those of others by the tag.

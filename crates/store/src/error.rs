@@ -62,6 +62,9 @@ pub enum StoreError {
     /// The replica was retired: it must not acknowledge anything any more.
     #[error("the replica {replica} was retired")]
     ReplicaClosed { replica: ReplicaId },
+    /// Another process has opened the replica since: this one must not acknowledge anything any more.
+    #[error("another process has opened the replica {replica}")]
+    FormerLife { replica: ReplicaId },
     /// A generation stands with other contents than are written now: a second log bears the name of the replica.
     #[error("generation {generation} of replica {replica} stands with other contents; two logs bear one name")]
     TwoLogs { replica: ReplicaId, generation: GenerationIndex },

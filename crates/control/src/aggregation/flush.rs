@@ -251,9 +251,9 @@ impl Flush {
     /// Looks where the store stands and makes the sets anew from the log; false when there is nothing to go on with.
     async fn is_mended(&mut self, error: FlushError, rounds: usize) -> Result<bool, TaskError> {
         match error {
-            FlushError::Store(error @ (
-                StoreError::ReplicaClosed { .. } | StoreError::FormerLife { .. } | StoreError::TwoLogs { .. }
-            )) => {
+            FlushError::Store(
+                error @ (StoreError::ReplicaClosed { .. } | StoreError::FormerLife { .. } | StoreError::TwoLogs { .. }),
+            ) => {
                 self.counting.close();
                 tracing::error!(error = chain(&error), "this replica acknowledges nothing any more");
                 return Err(error.into());
@@ -278,7 +278,8 @@ impl Flush {
         let (counting, calendar, withheld) =
             (Arc::clone(&self.counting), Arc::clone(&self.calendar), self.withheld.clone());
         let making = tokio::task::spawn_blocking(move || {
-            let log = counting.log();
+            let mut log = counting.log();
+            log.mend()?;
             let last = counting.hot().open.generation - 1;
             let names = |look: &mut dyn FnMut(&mut super::hot::Names)| look(&mut counting.hot().names);
             let sets = sealed_anew(&log, &marks, &withheld, &calendar, names)?;

@@ -13,7 +13,7 @@ use domain::time::Micros;
 use serde::{Deserialize, Serialize};
 use sqlx::AnyConnection;
 
-use super::replica::{Hold, cell, hold_open, hold_replica, stored};
+use super::replica::{Hold, cell, hold_own, stored};
 use super::reporter_home::restore_homes;
 use crate::bulk::{Bulk, Cell, ColumnType};
 use crate::dialect::Engine;
@@ -189,8 +189,8 @@ impl Store {
     /// elsewhere. May be repeated: a blob that stands stays as it is and decides who is stranded.
     ///
     /// # Errors
-    /// [`StoreError::ReplicaClosed`] after a retirement; [`StoreError::TwoLogs`] when a generation stands with other
-    /// contents. Nothing was written then, nor after [`StoreError::Contention`]; after [`StoreError::Unavailable`] do
+    /// [`StoreError::ReplicaClosed`] after a retirement; [`StoreError::FormerLife`] when another process has opened the
+    /// replica; [`StoreError::TwoLogs`] when a generation stands with other contents. Nothing was written then, nor after [`StoreError::Contention`]; after [`StoreError::Unavailable`] do
     /// it again.
     pub async fn put_reporter_blobs(
         &self,
@@ -204,7 +204,7 @@ impl Store {
         let engine = self.engine();
         let mut tx = self.begin_write().await?;
         // Alone: two flushers of one replica write its blobs one after the other, and the second finds the first's.
-        let held = hold_open(engine, &mut tx, replica, Hold::Alone).await?;
+        let held = hold_own(self, &mut tx, replica, Hold::Alone).await?;
         // A flusher that slept through the fold must not bring a generation back: it would be folded twice.
         let live: Vec<&GenerationParts> = generations.iter().filter(|it| it.generation > held.folded).collect();
         let lives: BTreeSet<(&str, u64)> =
@@ -237,7 +237,8 @@ impl Store {
     /// until it names none; the log may then drop everything up to what is folded.
     ///
     /// # Errors
-    /// [`StoreError::Contention`]: nothing was folded. [`StoreError::Unavailable`]: call it again.
+    /// [`StoreError::ReplicaClosed`], [`StoreError::FormerLife`] and [`StoreError::Contention`]: nothing was folded.
+    /// [`StoreError::Unavailable`]: call it again.
     pub async fn fold_generations(
         &self,
         replica: &ReplicaId,
@@ -245,7 +246,7 @@ impl Store {
         blobs_before: Micros,
     ) -> Result<Folded> {
         let mut tx = self.begin_write().await?;
-        let held = hold_replica(self.engine(), &mut tx, replica, Hold::Alone).await?;
+        let held = hold_own(self, &mut tx, replica, Hold::Alone).await?;
         let smallest = sqlx::query(SMALLEST).bind(replica.as_str()).fetch_one(&mut *tx).await;
         let smallest = GenerationIndex(number(&smallest.map_err(during("reading the smallest watermark"))?, 0)?);
         let may = |it: &Blob| it.parts.generation <= through.min(smallest) && it.at < blobs_before;

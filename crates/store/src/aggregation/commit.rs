@@ -49,37 +49,38 @@ pub struct ShardCommit<'a> {
 const MOVE: &str = "UPDATE watermark
 SET generation = $1, received = received + $2, durable = durable + $3, parked = parked + $4, rejected = rejected + $5,
   moved_us = $6
-WHERE replica_id = $7 AND shard = $8 AND generation = $9 AND closed_us IS NULL";
+WHERE replica_id = $7 AND shard = $8 AND generation = $9 AND life = $10 AND closed_us IS NULL";
 
 const SKIP: Bulk = Bulk {
     during: "moving watermarks over empty generations",
     sql: "WITH source (shard) AS ({source})
 UPDATE watermark
 SET generation = $1, moved_us = $2
-WHERE shard IN (SELECT shard FROM source) AND replica_id = $3 AND generation = $4 AND closed_us IS NULL",
+WHERE shard IN (SELECT shard FROM source) AND replica_id = $3 AND generation = $4 AND life = $5 AND closed_us IS NULL",
     columns: &[ColumnType::Integer],
 };
 
-const MARK: &str = "SELECT generation, closed_us FROM watermark WHERE replica_id = $1 AND shard = $2";
+const MARK: &str = "SELECT generation, life, closed_us FROM watermark WHERE replica_id = $1 AND shard = $2";
 
 impl Store {
     /// Flushes generations of a shard. Durable and parked bytes are summed from the rows themselves; the ledger must
     /// agree with them.
     ///
     /// # Errors
-    /// [`StoreError::WatermarkMoved`], with `found` equal to `to` when it was flushed before; [`StoreError::
-    /// ReplicaClosed`]; [`StoreError::Misuse`] when the ledger contradicts the rows or a limit is broken;
+    /// [`StoreError::WatermarkMoved`], with `found` equal to `to` when it was flushed before;
+    /// [`StoreError::ReplicaClosed`]; [`StoreError::FormerLife`]; [`StoreError::Misuse`] when the ledger contradicts the rows or a limit is broken;
     /// [`StoreError::Contention`]: nothing was written. [`StoreError::Unavailable`]: it may stand; flush it again, the
     /// watermark decides.
     pub async fn commit_shard(&self, commit: ShardCommit<'_>) -> Result<()> {
         let sums = check(&commit)?;
+        let life = self.life_of(commit.replica)?;
         let mut tx = self.begin_write().await?;
         let moved = sqlx::query(MOVE).bind(stored(commit.to.0)?).bind(stored(commit.received)?).bind(sums.durable);
         let moved = moved.bind(sums.parked).bind(stored(commit.rejected)?).bind(commit.now.0);
         let moved = moved.bind(commit.replica.as_str()).bind(i64::from(commit.shard.get()));
-        let moved = moved.bind(stored(commit.from.0)?).execute(&mut *tx).await;
+        let moved = moved.bind(stored(commit.from.0)?).bind(stored(life)?).execute(&mut *tx).await;
         if moved.map_err(during("moving a watermark"))?.rows_affected() != 1 {
-            return Err(why_not_moved(&mut tx, commit.replica, &[commit.shard], commit.from).await);
+            return Err(why_not_moved(&mut tx, commit.replica, life, &[commit.shard], commit.from).await);
         }
         let engine = self.engine();
         write_usage(engine, &mut tx, commit.shard, commit.usage).await?;
@@ -102,16 +103,17 @@ impl Store {
         now: Micros,
     ) -> Result<()> {
         check_range(from, to)?;
+        let life = self.life_of(replica)?;
         let mut shards = shards.to_vec();
         shards.sort_unstable();
         shards.dedup();
         let cells: Vec<Cell<'_>> = shards.iter().map(|it| i64::from(it.get()).into()).collect();
-        let scalars = [cell(to.0)?, now.0.into(), replica.as_str().into(), cell(from.0)?];
+        let scalars = [cell(to.0)?, now.0.into(), replica.as_str().into(), cell(from.0)?, cell(life)?];
         let mut tx = self.begin_write().await?;
         let moved = SKIP.execute(self.engine(), &mut tx, &cells, &scalars).await?;
         if moved != shards.len() as u64 {
             tx.rollback().await.map_err(during("moving watermarks over empty generations"))?;
-            return Err(why_not_moved(&mut *self.reader().await?, replica, &shards, from).await);
+            return Err(why_not_moved(&mut *self.reader().await?, replica, life, &shards, from).await);
         }
         self.end_flush(tx, replica, &shards, to).await
     }
@@ -139,8 +141,9 @@ impl Store {
         for shard in shards {
             let mark = sqlx::query(self.engine().exclude(MARK)).bind(replica.as_str()).bind(i64::from(shard.get()));
             let rows = mark.fetch_all(&mut *tx).await.map_err(during("looking for a commit"))?;
-            let found: Option<u64> = rows.first().map(|row| number(row, 0)).transpose()?;
-            if found.is_none_or(|found| found < to.0) {
+            let row = rows.first().ok_or_else(|| StoreError::corrupt("a watermark has vanished"))?;
+            // In another life the watermark may have been raised over what was lost: that says nothing of this commit.
+            if number::<u64>(row, 0)? < to.0 || number::<u64>(row, 1)? != self.life_of(replica)? {
                 return Ok(false);
             }
         }
@@ -203,15 +206,17 @@ fn check(commit: &ShardCommit<'_>) -> Result<Sums> {
 async fn why_not_moved(
     connection: &mut AnyConnection,
     replica: &ReplicaId,
+    life: u64,
     shards: &[ShardIndex],
     expected: GenerationIndex,
 ) -> StoreError {
     for shard in shards {
         match read_mark(&mut *connection, replica, *shard).await {
             Err(error) => return error,
-            Ok((_, true)) => return StoreError::ReplicaClosed { replica: replica.clone() },
-            Ok((found, false)) if found != expected => {
-                return StoreError::WatermarkMoved { shard: *shard, expected, found };
+            Ok(mark) if mark.is_closed => return StoreError::ReplicaClosed { replica: replica.clone() },
+            Ok(mark) if mark.life != life => return StoreError::FormerLife { replica: replica.clone() },
+            Ok(mark) if mark.generation != expected => {
+                return StoreError::WatermarkMoved { shard: *shard, expected, found: mark.generation };
             }
             Ok(_) => {}
         }
@@ -220,13 +225,17 @@ async fn why_not_moved(
     StoreError::corrupt("a watermark that could not be moved stands where it should")
 }
 
-async fn read_mark(
-    connection: &mut AnyConnection,
-    replica: &ReplicaId,
-    shard: ShardIndex,
-) -> Result<(GenerationIndex, bool)> {
+/// What the compare-and-set compares.
+struct Mark {
+    generation: GenerationIndex,
+    life: u64,
+    is_closed: bool,
+}
+
+async fn read_mark(connection: &mut AnyConnection, replica: &ReplicaId, shard: ShardIndex) -> Result<Mark> {
     let mark = sqlx::query(MARK).bind(replica.as_str()).bind(i64::from(shard.get())).fetch_all(connection).await;
     let rows = mark.map_err(during("reading a watermark"))?;
     let row = rows.first().ok_or_else(|| StoreError::misuse(format!("the replica {replica} was never opened")))?;
-    Ok((GenerationIndex(number(row, 0)?), maybe_integer(row, 1)?.is_some()))
+    let is_closed = maybe_integer(row, 2)?.is_some();
+    Ok(Mark { generation: GenerationIndex(number(row, 0)?), life: number(row, 1)?, is_closed })
 }

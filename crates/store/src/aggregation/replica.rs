@@ -42,6 +42,8 @@ pub struct ShardTotals {
 pub struct ReplicaMarks {
     pub replica: ReplicaId,
     pub created: Micros,
+    /// Which life of it: a process that opened an earlier one may write nothing any more.
+    pub life: u64,
     /// When it was retired.
     pub closed: Option<Micros>,
     /// The reporters of every generation up to this one are folded: its log may drop these.
@@ -74,46 +76,59 @@ impl ReplicaMarks {
     }
 }
 
-const OPEN: &str = "INSERT INTO intake_replica (replica_id, created_us, closed_us, folded)
-VALUES ($1, $2, NULL, 0)
-ON CONFLICT (replica_id) DO NOTHING";
+const OPEN: &str = "INSERT INTO intake_replica (replica_id, created_us, closed_us, life, folded)
+VALUES ($1, $2, NULL, 1, 0)
+ON CONFLICT (replica_id) DO UPDATE
+SET life = intake_replica.life + 1
+RETURNING life";
 
 const OPEN_SHARDS: Bulk = Bulk {
     during: "opening a replica",
     sql: "WITH source (shard) AS ({source})
-INSERT INTO watermark (replica_id, shard, generation, closed_us, received, durable, parked, rejected, unparked, pruned,
+INSERT INTO watermark (replica_id, shard, generation, closed_us, life, received, durable, parked, rejected, unparked, pruned,
   moved_us)
-SELECT $1, shard, 0, NULL, 0, 0, 0, 0, 0, 0, $2
+SELECT $1, shard, 0, NULL, $2, 0, 0, 0, 0, 0, 0, $3
 FROM source
 WHERE true
-ON CONFLICT (replica_id, shard) DO NOTHING",
+ON CONFLICT (replica_id, shard) DO UPDATE
+SET life = excluded.life",
     columns: &[ColumnType::Integer],
 };
 
 /// One of every replica; `$1` is empty or names the only one.
 const MARKS: &str = "SELECT r.replica_id, r.created_us, r.closed_us, r.folded, w.shard, w.generation, w.received,
-  w.durable, w.parked, w.rejected, w.unparked, w.pruned
+  w.durable, w.parked, w.rejected, w.unparked, w.pruned, r.life
 FROM intake_replica r
 JOIN watermark w ON w.replica_id = r.replica_id
 WHERE r.replica_id = $1 OR $2 = 1
 ORDER BY r.replica_id, w.shard";
 
-const STATE: &str = "SELECT closed_us, folded FROM intake_replica WHERE replica_id = $1";
+/// Blobs of generations that no shard has: an intact log writes them again, another one has other contents for them.
+const DROP_UNUSED_BLOBS: &str = "DELETE FROM reporter_blob
+WHERE replica_id = $1 AND generation > (SELECT MAX(generation) FROM watermark WHERE replica_id = $2)";
+
+const STATE: &str = "SELECT closed_us, folded, life FROM intake_replica WHERE replica_id = $1";
 
 impl Store {
     /// Opens a replica: makes its rows when it is new, and answers where it stands. A retired one is answered too; it
-    /// must not acknowledge anything.
+    /// must not acknowledge anything. From here on only this process may write in its name: each opening begins another
+    /// life, and waits for what the former one is committing.
     ///
     /// # Errors
     /// [`StoreError::Contention`] and [`StoreError::Unavailable`]: nothing was written.
     pub async fn open_replica(&self, replica: &ReplicaId, now: Micros) -> Result<ReplicaMarks> {
         let mut tx = self.begin_write().await?;
-        let open = sqlx::query(OPEN).bind(replica.as_str()).bind(now.0).execute(&mut *tx).await;
-        open.map_err(during("opening a replica"))?;
+        let open = sqlx::query(OPEN).bind(replica.as_str()).bind(now.0).fetch_one(&mut *tx).await;
+        let life: u64 = number(&open.map_err(during("opening a replica"))?, 0)?;
         let shards: Vec<Cell<'_>> = ShardIndex::all().map(|it| i64::from(it.get()).into()).collect();
-        OPEN_SHARDS.execute(self.engine(), &mut tx, &shards, &[replica.as_str().into(), now.0.into()]).await?;
+        OPEN_SHARDS
+            .execute(self.engine(), &mut tx, &shards, &[replica.as_str().into(), cell(life)?, now.0.into()])
+            .await?;
+        let drop = sqlx::query(DROP_UNUSED_BLOBS).bind(replica.as_str()).bind(replica.as_str()).execute(&mut *tx).await;
+        drop.map_err(during("opening a replica"))?;
         let marks = read_marks(&mut tx, Some(replica)).await?;
         tx.commit().await.map_err(during("opening a replica"))?;
+        self.remember_life(replica, life);
         marks.into_iter().next().ok_or_else(|| StoreError::corrupt("a replica that was opened is not there"))
     }
 
@@ -148,6 +163,7 @@ pub(super) async fn read_marks(
             replicas.push(ReplicaMarks {
                 replica: parsed(ReplicaId::parse, id)?,
                 created: Micros(integer(row, 1)?),
+                life: number(row, 12)?,
                 closed: maybe_integer(row, 2)?.map(Micros),
                 folded: GenerationIndex(number(row, 3)?),
                 shards: Vec::with_capacity(usize::from(SHARD_COUNT)),
@@ -188,6 +204,7 @@ pub(super) enum Hold {
 pub(super) struct Held {
     pub closed: Option<Micros>,
     pub folded: GenerationIndex,
+    pub life: u64,
 }
 
 /// Locks a replica; the first lock of every transaction that takes it.
@@ -204,19 +221,25 @@ pub(super) async fn hold_replica(
     let rows = sqlx::query(statement).bind(replica.as_str()).fetch_all(connection).await;
     let rows = rows.map_err(during("locking a replica"))?;
     let row = rows.first().ok_or_else(|| StoreError::misuse(format!("the replica {replica} was never opened")))?;
-    Ok(Held { closed: maybe_integer(row, 0)?.map(Micros), folded: GenerationIndex(number(row, 1)?) })
+    Ok(Held {
+        closed: maybe_integer(row, 0)?.map(Micros),
+        folded: GenerationIndex(number(row, 1)?),
+        life: number(row, 2)?,
+    })
 }
 
-/// Locks a replica that must be open.
-pub(super) async fn hold_open(
-    engine: Engine,
+/// Locks a replica that must be open, and in the life that this process began.
+pub(super) async fn hold_own(
+    store: &Store,
     connection: &mut AnyConnection,
     replica: &ReplicaId,
     hold: Hold,
 ) -> Result<Held> {
-    let held = hold_replica(engine, connection, replica, hold).await?;
+    let held = hold_replica(store.engine(), connection, replica, hold).await?;
+    let replica = replica.clone();
     match held.closed {
-        Some(_) => Err(StoreError::ReplicaClosed { replica: replica.clone() }),
+        Some(_) => Err(StoreError::ReplicaClosed { replica }),
+        None if held.life != store.life_of(&replica)? => Err(StoreError::FormerLife { replica }),
         None => Ok(held),
     }
 }

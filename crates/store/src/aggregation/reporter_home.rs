@@ -9,7 +9,7 @@ use domain::time::Micros;
 use sqlx::AnyConnection;
 use sqlx::any::AnyRow;
 
-use super::replica::{Hold, hold_open, stored};
+use super::replica::{Hold, hold_own, stored};
 use crate::bulk::{Bulk, Cell, ColumnType};
 use crate::engine::{Store, integer, maybe_number, number, parsed, text};
 use crate::error::{Result, StoreError, during};
@@ -93,7 +93,7 @@ impl Store {
         let claiming = "claiming a home";
         let life = stored(incarnation)?;
         let mut tx = self.begin_write().await?;
-        hold_open(self.engine(), &mut tx, replica, Hold::Shared).await?;
+        hold_own(self, &mut tx, replica, Hold::Shared).await?;
         if let Some(current) = latest(&mut tx, reporter).await?.filter(|current| *current > incarnation) {
             return Ok(Homing::Stale { current });
         }

@@ -15,7 +15,7 @@ use sqlx::{Any, AnyConnection, Transaction};
 
 use super::blob::{Blob, GenerationParts, delete_blobs, fold, mark_cleaned, read_blobs, set_folded};
 use super::ledger::write_lost;
-use super::replica::{Hold, ReplicaMarks, cell, hold_open, hold_replica, read_marks, stored};
+use super::replica::{Hold, ReplicaMarks, cell, hold_own, hold_replica, read_marks, stored};
 use crate::bulk::{Bulk, Cell, ColumnType};
 use crate::dialect::Engine;
 use crate::engine::{Store, number};
@@ -101,7 +101,7 @@ impl Store {
     /// written then, nor after [`StoreError::Contention`]; after [`StoreError::Unavailable`] call it again.
     pub async fn recover(&self, replica: &ReplicaId, now: Micros, actor: &str) -> Result<Recovered> {
         let mut tx = self.begin_write().await?;
-        hold_open(self.engine(), &mut tx, replica, Hold::Alone).await?;
+        hold_own(self, &mut tx, replica, Hold::Alone).await?;
         let recovered = self.settle(&mut tx, replica, now, actor).await?;
         tx.commit().await.map_err(during("recovering a replica"))?;
         Ok(recovered)

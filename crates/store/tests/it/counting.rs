@@ -18,6 +18,8 @@ on_both_engines! {
     a_crash_between_blobs_and_shards_counts_once,
     a_blob_that_stands_decides_who_is_stranded,
     a_second_log_of_one_name_is_found_out,
+    a_former_life_writes_nothing,
+    a_blob_that_no_shard_has_goes_with_its_life,
     a_ledger_that_contradicts_the_rows_is_refused,
     folding_changes_no_figure,
     a_home_is_claimed_once,
@@ -99,17 +101,17 @@ async fn nothing_is_written_where_the_watermark_stands_elsewhere(ground: Ground)
 }
 
 async fn two_flushers_of_one_range_count_once(ground: Ground) {
-    let stores = [ground.open_as(1).await, ground.open_as(2).await];
-    let mut intake = Intake::open(&stores[0], "here").await;
+    let store = ground.open().await;
+    let mut intake = Intake::open(&store, "here").await;
     for sequence in 1..=8 {
-        intake.accept(&stores[0], &report("n1", sequence, &[item("svc-1", 10, 1), item("svc-1b", 3, 0)])).await;
+        intake.accept(&store, &report("n1", sequence, &[item("svc-1", 10, 1), item("svc-1b", 3, 0)])).await;
         intake.cut();
-        intake.put_blobs(&stores[0]).await.unwrap();
+        intake.put_blobs(&store).await.unwrap();
         for at in [shard("svc-1"), shard("svc-1b")] {
             let (from, to) = (generation(sequence - 1), generation(sequence));
             let race = futures::future::join(
-                store::retry(|| intake.commit(&stores[0], at, from, to)),
-                store::retry(|| intake.commit(&stores[1], at, from, to)),
+                store::retry(|| intake.commit(&store, at, from, to)),
+                store::retry(|| intake.commit(&store, at, from, to)),
             );
             let (one, two) = race.await;
             let (won, lost): (Vec<_>, Vec<_>) = [one, two].into_iter().partition(Result::is_ok);
@@ -118,8 +120,8 @@ async fn two_flushers_of_one_range_count_once(ground: Ground) {
             assert!(matches!(lost, StoreError::WatermarkMoved { found, .. } if found == to), "{lost:?}");
         }
     }
-    assert_eq!((bytes_of(&stores[0], "svc-1").await, bytes_of(&stores[1], "svc-1b").await), (88, 24));
-    assert_conserved(&stores[0]).await;
+    assert_eq!((bytes_of(&store, "svc-1").await, bytes_of(&store, "svc-1b").await), (88, 24));
+    assert_conserved(&store).await;
 }
 
 async fn a_crash_between_blobs_and_shards_counts_once(ground: Ground) {
@@ -135,6 +137,7 @@ async fn a_crash_between_blobs_and_shards_counts_once(ground: Ground) {
     store.close().await;
     // The next life has the log, so it has the same generations, and begins again.
     let store = ground.open().await;
+    store.open_replica(&intake.replica, NOW).await.unwrap();
     intake.flush(&store).await;
     assert_eq!((bytes_of(&store, "svc-1").await, bytes_of(&store, "svc-2").await), (10, 20));
     let state = store.load_reporter(&node("n1"), 1).await.unwrap().unwrap();
@@ -178,6 +181,58 @@ async fn a_second_log_of_one_name_is_found_out(ground: Ground) {
     one.put_blobs(&store).await.unwrap();
     let error = two.put_blobs(&store).await.unwrap_err();
     assert!(matches!(error, StoreError::TwoLogs { generation: it, .. } if it == generation(1)), "{error:?}");
+}
+
+/// The process of a former life wakes up: its disk was put back elsewhere, and it has generations to flush.
+async fn a_former_life_writes_nothing(ground: Ground) {
+    let stores = [ground.open_as(1).await, ground.open_as(2).await];
+    let mut former = Intake::open(&stores[0], "here").await;
+    for sequence in 1..=3 {
+        former.accept(&stores[0], &report("n1", sequence, &[item("svc-1", 10, 0), item("svc-2", 1, 0)])).await;
+        former.cut();
+    }
+    former.put_blobs(&stores[0]).await.unwrap();
+    let at = shard("svc-1");
+    former.commit(&stores[0], at, generation(0), generation(1)).await.unwrap();
+    let mut present = Intake::recover(&stores[1], "here").await;
+    assert_eq!(present.last_cut, generation(1));
+    let (one, two) = (generation(1), generation(2));
+    let errors = [
+        former.commit(&stores[0], at, one, two).await.unwrap_err(),
+        former.commit(&stores[0], shard("svc-2"), generation(0), one).await.unwrap_err(),
+        stores[0].skip_shards(&former.replica, &[ShardIndex::ZERO], one, two, NOW).await.unwrap_err(),
+        former.put_blobs(&stores[0]).await.unwrap_err(),
+        stores[0].fold_generations(&former.replica, two, NOW).await.unwrap_err(),
+        stores[0].recover(&former.replica, NOW, "test").await.unwrap_err(),
+        stores[0].claim_reporter_home(&node("n9"), 1, &former.replica, NOW).await.unwrap_err(),
+    ];
+    assert!(errors.iter().all(|it| matches!(it, StoreError::FormerLife { .. })), "{errors:?}");
+    for sequence in 1..=3 {
+        present.accept(&stores[1], &report("n1", sequence, &[item("svc-1", 10, 0), item("svc-2", 1, 0)])).await;
+    }
+    present.flush(&stores[1]).await;
+    assert_eq!((bytes_of(&stores[1], "svc-1").await, bytes_of(&stores[1], "svc-2").await), (30, 3));
+    assert_conserved(&stores[1]).await;
+    let stranger = stores[0].skip_shards(&"there".to_owned().try_into().unwrap(), &[at], one, two, NOW).await;
+    assert!(matches!(stranger, Err(StoreError::Misuse { .. })), "it was never opened: {stranger:?}");
+}
+
+/// The first process dies between its blob and its first shard, and its disk with it.
+async fn a_blob_that_no_shard_has_goes_with_its_life(ground: Ground) {
+    let store = ground.open().await;
+    let mut former = Intake::open(&store, "here").await;
+    former.accept(&store, &report("n1", 1, &[item("svc-1", 10, 0)])).await;
+    former.accept(&store, &report("n2", 1, &[item("svc-1", 20, 0)])).await;
+    former.cut();
+    former.put_blobs(&store).await.unwrap();
+    drop(former);
+    let mut present = Intake::open(&store, "here").await;
+    let state = store.load_reporter(&node("n2"), 1).await.unwrap().unwrap();
+    assert_eq!((state.vector.through(), state.vector.ahead().len()), (0, 0));
+    present.accept(&store, &report("n2", 1, &[item("svc-1", 20, 0)])).await;
+    present.flush(&store).await;
+    assert_eq!(bytes_of(&store, "svc-1").await, 20);
+    assert_conserved(&store).await;
 }
 
 async fn a_ledger_that_contradicts_the_rows_is_refused(ground: Ground) {
@@ -257,14 +312,14 @@ async fn a_home_is_claimed_once(ground: Ground) {
         panic!("nobody has it")
     };
     assert_eq!(home.term, 1);
-    let stale = store.claim_reporter_home(&node("x"), 2, &two.replica, NOW).await.unwrap();
+    let stale = stores[1].claim_reporter_home(&node("x"), 2, &two.replica, NOW).await.unwrap();
     assert_eq!(stale, Homing::Stale { current: 3 });
     assert_eq!(store.find_reporter_home(&node("x"), 2).await.unwrap(), None, "nothing was claimed");
     assert_eq!(store.latest_incarnation(&node("x")).await.unwrap(), Some(3));
     store.retire(&one.replica, NOW, "test").await.unwrap();
     let closed = store.claim_reporter_home(&node("y"), 1, &one.replica, NOW).await.unwrap_err();
     assert!(matches!(closed, StoreError::ReplicaClosed { .. }), "{closed:?}");
-    let Homing::Here(home) = store.claim_reporter_home(&node("x"), 3, &two.replica, NOW).await.unwrap() else {
+    let Homing::Here(home) = stores[1].claim_reporter_home(&node("x"), 3, &two.replica, NOW).await.unwrap() else {
         panic!("its home is retired")
     };
     assert_eq!((home.replica, home.term), (two.replica, 2));
