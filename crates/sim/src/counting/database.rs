@@ -135,6 +135,7 @@ impl Database {
             if row.sequence == 0 {
                 *row = *blob;
             }
+            assert!(defect.is_some() || *row == *blob, "a sealed generation has two contents (I13)");
         }
         Ok(())
     }

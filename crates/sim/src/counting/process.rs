@@ -97,8 +97,8 @@ impl Process {
         let mut process = Self { life, disk: *disk, marks, serves_above: marks, ..Self::default() };
         process.baselines = database.baselines;
         for (entry, total) in disk.entries.iter().zip(1u8..) {
-            for shard in 0..SHARDS {
-                if entry.generations[shard] > marks[shard] && entry.units[shard] > 0 {
+            for (shard, mark) in marks.iter().enumerate() {
+                if entry.generations[shard] > *mark && entry.units[shard] > 0 {
                     process.baselines[shard] = total;
                 }
             }

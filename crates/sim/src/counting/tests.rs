@@ -2,7 +2,7 @@
 //!
 //! `TENURE_MODEL_WIDE=1` adds scopes with all faults at once: minutes, for a night.
 
-use super::{Defect, Scope, explore, scope_of, shipped_scopes};
+use super::{Action, Broken, Defect, Scope, Unsettled, explore, scope_of, shipped_scopes};
 
 /// The page that shows the table; an exploration gives the same numbers every time.
 const GUIDE: &str = include_str!("../../../../docs/guide/counting.md");
@@ -72,6 +72,16 @@ fn every_defect_has_a_counterexample() {
             finding.row_of_defect(*defect)
         );
     }
+}
+
+/// I13: were each shard sealed at a moment of its own, a lost disk would lose what reporters kept. (That the blobs of a
+/// generation never have two contents is asserted in every step of the shipped protocol.)
+#[test]
+fn one_cut_closes_a_generation_for_all_shards() {
+    let defect = Defect::SealPerShard;
+    let trace = explore(scope_of(defect), Some(defect)).broken.expect("it is found");
+    assert!(matches!(trace.law, Broken::Unsettled(Unsettled::Count { .. })), "{trace:?}");
+    assert!(trace.actions.iter().any(|it| matches!(it, Action::LoseDisk { .. })), "{trace:?}");
 }
 
 /// The same with running totals: what a delta shows, a total shows too.
