@@ -19,8 +19,8 @@ use tokio::sync::watch;
 use crate::access::{self, AccessError, Tokens};
 use crate::aggregation::hot::Calendar;
 use crate::aggregation::{
-    Bounds, Cleanup, Counting, CountingStartError, FactQueue, Flush, ForgetCounts, ForgetPresence, Homes, Intake, IntakeParts,
-    JUDGE_EVERY, JudgeSilence, Presences, Reading, SilentRegions, Unpark, WriteFacts, WriterThread, find,
+    Bounds, Cleanup, Counting, CountingStartError, FactQueue, Flush, ForgetCounts, ForgetPresence, Homes, Intake,
+    IntakeParts, JUDGE_EVERY, JudgeSilence, Presences, Reading, SilentRegions, Unpark, WriteFacts, WriterThread, find,
 };
 use crate::api::{self, metrics::Metrics};
 use crate::clock;
@@ -220,8 +220,9 @@ async fn start_counting(
     meters.lost_generations.set(found.lost_generations as f64);
     let is_closed = found.marks.closed.is_some();
     let view = Arc::clone(view);
-    let (counting, writer) = Counting::start(replica, bounds, found.hot, found.log, view, meters, found.missing)
-        .map_err(StartError::Writer)?;
+    let (counting, writer) =
+        Counting::start((replica, found.marks.life), bounds, found.hot, found.log, view, meters, found.missing)
+            .map_err(StartError::Writer)?;
     if is_closed {
         tracing::error!("this intake replica is retired: reports are refused; a new data directory is a new replica");
         counting.close();

@@ -58,7 +58,11 @@ impl Reading {
         let counting = Arc::clone(&self.counting);
         let reading = tokio::task::spawn_blocking(move || {
             let (mut sums, mut reports) = (Logged::new(), 0);
-            let generations = counting.log().generations()?;
+            let generations = {
+                let mut log = counting.log();
+                log.mend()?;
+                log.generations()?
+            };
             for logged in generations.iter().filter(|it| it.cut.is_some()) {
                 let mut names = Names::default();
                 // The lock is taken for one generation at a time: the writer goes on between two.

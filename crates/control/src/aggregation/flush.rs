@@ -160,6 +160,7 @@ impl Flush {
         let mut is_more = false;
         for chunk in generations.chunks(BLOBS_PER_CALL_MAX) {
             for it in self.store.put_reporter_blobs(&self.counting.replica, chunk, now).await? {
+                self.counting.hot().reporters.estrange(&it.reporter, it.incarnation);
                 is_more |= self.withheld.insert((it.generation, it.reporter, it.incarnation));
             }
         }
@@ -273,6 +274,16 @@ impl Flush {
             // Somebody commits in our name what we never cut.
             self.counting.close();
             return Err(TaskError::Found { what: format!("the store is at {}, ahead of this log", marks.largest()) });
+        }
+        let begins_after = self.counting.log().begins_after();
+        if marks.smallest() < begins_after {
+            // What the log does not have any more would be taken for empty, and its reports for counted.
+            self.counting.close();
+            return Err(found(format!(
+                "the database went back to generation {}, the log begins after {begins_after}: nothing is taken until \
+                 the process is started again, which says what is missing",
+                marks.smallest()
+            )));
         }
         let marks = marks_of(&marks);
         let (counting, calendar, withheld) =

@@ -11,7 +11,7 @@ use domain::ids::{InstanceId, NodeId, ReplicaId};
 use domain::time::Micros;
 use store::{CountingSnapshot, ReplicaMarks, Store, StoreError, UsageRange};
 
-use super::hot::{Calendar, Covered, GenerationSums, Hot, ShardSums, hash_of, shard_of};
+use super::hot::{Calendar, Covered, GenerationSums, Hot, ShardSums, hash_of, period_in_life, shard_of};
 use super::writer::Counting;
 
 /// Reads before an answer says that it is incomplete.
@@ -69,7 +69,10 @@ impl Reading {
             let read = self.store.usage(instance, range.clone()).await?;
             let here = read.marks.iter().find(|(replica, _)| *replica == self.counting.replica);
             let others = read.marks.iter().any(|(replica, _)| *replica != self.counting.replica);
-            let pending = here.and_then(|(_, mark)| self.pending(instance, *mark));
+            let mut pending = here.and_then(|(_, mark)| self.pending(instance, *mark));
+            if pending.as_ref().is_some_and(|rows| !rows.is_empty()) && !self.is_still_ours().await? {
+                pending = None;
+            }
             let mut rows: BTreeMap<(Hour, Micros), Traffic> = BTreeMap::new();
             for row in &read.rows {
                 put(&mut rows, row.hour, row.period, row.traffic);
@@ -92,6 +95,17 @@ impl Reading {
             }
         }
         Ok(last)
+    }
+
+    /// The second look: whether the replica is still this process's. A reader that asks only once could meet a report
+    /// here and again where its reporter was sent after a retirement.
+    async fn is_still_ours(&self) -> Result<bool, StoreError> {
+        let marks = self.store.replica_marks(&self.counting.replica).await?;
+        let is_ours = marks.is_some_and(|it| it.closed.is_none() && it.life == self.counting.life);
+        if !is_ours {
+            self.counting.close();
+        }
+        Ok(is_ours && !self.counting.is_closed())
     }
 
     /// Whether another replica is open that ever counted anything: what it holds in memory is not known here.
@@ -129,7 +143,7 @@ impl Reading {
         }
         let (resets, created) = self.calendar.of(instance.as_str());
         rows.extend(minutes.into_iter().filter(|(_, up, down)| up + down > 0).map(|(minute, up, down)| VisibleRow {
-            period: resets.period_of(created, minute.start()).start,
+            period: period_in_life(&resets, created, minute.start()).start,
             hour: minute.hour(),
             traffic: Traffic { up, down },
         }));
@@ -144,7 +158,10 @@ impl Reading {
         let mut last = None;
         for _ in 0..READS_MAX {
             let snapshot = self.store.counting_snapshot().await?;
-            let above = self.above(&snapshot);
+            let mut above = self.above(&snapshot);
+            if above.is_some() && !self.is_still_ours().await? {
+                above = None;
+            }
             let is_served = above.is_some();
             last = Some(balance_of(&snapshot, above.unwrap_or_default(), &self.counting.replica, is_served));
             if is_served {

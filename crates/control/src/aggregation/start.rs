@@ -2,6 +2,7 @@
 //!
 //! Order: the marks of the replica first; then the log decides. A log that ends before what the store has committed is
 //! not the log of this replica any more: its disk was lost or put back from a copy, and the store says what is missing.
+//! Nor is one that begins after what the store has, since a database went back further than the log was kept for.
 //! Otherwise generations above the marks are read back, and every reporter stands where its last logged report left it.
 
 use std::path::Path;
@@ -63,14 +64,17 @@ pub async fn find(
     let mut marks = store.open_replica(replica, now).await?;
     let (mut missing, mut lost_generations) = (None, 0);
     let last_cut = log.last_cut().unwrap_or_default();
-    if marks.closed.is_none() && last_cut < marks.largest() {
+    let is_lost = last_cut < marks.largest() || marks.smallest() < log.begins_after();
+    if marks.closed.is_none() && is_lost {
+        let begins_after = log.begins_after();
         let recovered = store.recover(replica, now, ACTOR).await?;
         log.begin_after(recovered.resume_after)?;
         lost_generations = recovered.largest.0 - recovered.smallest.0.min(recovered.largest.0);
         let said = format!(
-            "the log of this replica was lost: it ended at generation {last_cut}, the store has {}; {} shards were \
-             behind, {} bytes are known to be missing, {} reporters have reports that are durable in part or not at \
+            "the log of this replica was lost: it has generations above {} up to {last_cut}, the store has {}; {} shards \
+             were behind, {} bytes are known to be missing, {} reporters have reports that are durable in part or not at \
              all and shall send again what is above their committed_through",
+            begins_after,
             recovered.largest,
             recovered.raised.len(),
             recovered.bytes_known_missing,

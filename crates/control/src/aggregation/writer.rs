@@ -71,6 +71,8 @@ enum Order {
 /// The counts of one process, and the way to change them.
 pub struct Counting {
     pub replica: ReplicaId,
+    /// Which opening of the replica this process is; another one ends it.
+    pub life: u64,
     pub bounds: Bounds,
     pub meters: Meters,
     hot: Mutex<Hot>,
@@ -91,7 +93,7 @@ pub struct QueueFull;
 impl Counting {
     /// Starts the writer over what was read back.
     pub fn start(
-        replica: ReplicaId,
+        (replica, life): (ReplicaId, u64),
         bounds: Bounds,
         hot: Hot,
         log: Log,
@@ -102,6 +104,7 @@ impl Counting {
         let (sender, receiver) = channel();
         let counting = Arc::new(Self {
             replica,
+            life,
             bounds,
             meters,
             hot: Mutex::new(hot),

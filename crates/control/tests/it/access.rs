@@ -18,7 +18,7 @@ on_both_engines! {
 fn allows(scope: Scope, method: &str, path: &str) -> bool {
     let is_tokens = path.starts_with("/v1/tokens");
     let is_resolving = path.ends_with("/resolution") || path.ends_with("/ownership");
-    let is_task = path.starts_with("/v1/tasks");
+    let is_task = path.starts_with("/v1/tasks") || path.starts_with("/v1/intake");
     match scope {
         Scope::Admin => true,
         Scope::Resolve => method == "GET" && is_resolving,

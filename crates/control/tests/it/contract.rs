@@ -232,7 +232,7 @@ async fn a_node_reports_and_is_qualified(server: Server) {
     assert_eq!(gap["expected"], 2);
     report(with("incarnation", json!(6))).await.problem(409, "stale-incarnation");
     report(with("reporter", json!("par-01"))).await.problem(403, "forbidden");
-    report(with("observed_at", json!("yesterday"))).await.problem(400, "malformed-json");
+    report(with("observed_at", json!("yesterday"))).await.problem(400, "bad-request");
     report(with("sequence", json!(0))).await.problem(400, "bad-request");
     let mut counted = with("sequence", json!(2));
     counted["traffic"] = json!([{"instance": "svc-1", "up": 1, "down": 2}]);

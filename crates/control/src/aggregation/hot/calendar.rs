@@ -12,6 +12,14 @@ use domain::time::Micros;
 
 use crate::view::View;
 
+/// The period that holds a time; what lies before the instance was created belongs to its first period.
+///
+/// A minute begins before whatever was created in it, and items that were parked come from before their instance: in a
+/// period that ended when the instance began they would be counted and never seen.
+pub fn period_in_life(resets: &Resets, created: Micros, at: Micros) -> Period {
+    resets.period_of(created, at.max(created))
+}
+
 /// The compiled resets of products.
 pub struct Calendar {
     view: Arc<View>,
@@ -35,7 +43,7 @@ impl Calendar {
     /// The period of an instance that holds a time.
     pub fn period(&self, instance: &str, at: Micros) -> Period {
         let (resets, created) = self.of(instance);
-        resets.period_of(created, at)
+        period_in_life(&resets, created, at)
     }
 
     fn of_product(&self, id: &ProductId) -> Arc<Resets> {

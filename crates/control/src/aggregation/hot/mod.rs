@@ -19,7 +19,7 @@ use domain::aggregation::{GenerationIndex, SHARD_COUNT};
 use domain::time::Micros;
 
 pub use backlog::{Backlog, Covered};
-pub use calendar::Calendar;
+pub use calendar::{Calendar, period_in_life};
 pub use group::{Add, Group, Park, ReportEffects};
 pub use names::{NameIx, Names, hash_of, shard_of};
 pub use open::{Open, Parked, ShardSums, Slot, Total};

@@ -45,6 +45,8 @@ pub struct Reporter {
     pub baselines: Option<HashMap<NameIx, Traffic>>,
     /// Totals learned from the log before the store was asked; they are newer than the store's.
     pub learned: HashMap<NameIx, Traffic>,
+    /// Its home is elsewhere by now: what is known of it here is worth nothing.
+    pub is_strange: bool,
     /// Where it stands in the open generation.
     pub part: Option<(u64, u32)>,
 }
@@ -65,6 +67,7 @@ impl Reporter {
             heard: now,
             baselines: None,
             learned: HashMap::new(),
+            is_strange: false,
             part: None,
         }
     }
@@ -123,12 +126,20 @@ impl Reporters {
         self.all.iter_mut()
     }
 
+    /// The life of a reporter has its home elsewhere: its next report here asks the store.
+    pub fn estrange(&mut self, id: &NodeId, incarnation: u64) {
+        if let Some(at) = self.find(id) {
+            let held = self.get_mut(at);
+            held.is_strange |= held.incarnation == incarnation;
+        }
+    }
+
     /// Takes what the store knows, unless the same or a newer life is here already; answers the place.
     pub fn introduce(&mut self, names: &mut Names, id: &NodeId, introduction: &Introduction, now: Micros) -> u32 {
         let at = match self.find(id) {
             Some(at) => {
                 let held = self.get_mut(at);
-                if held.incarnation < introduction.incarnation {
+                if held.incarnation < introduction.incarnation || held.is_strange {
                     let parked = (held.parked_pending, held.parked_stored);
                     *held = Reporter::new(id.clone(), introduction, now);
                     (held.parked_pending, held.parked_stored) = parked;

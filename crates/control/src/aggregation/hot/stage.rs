@@ -159,7 +159,10 @@ impl Hot {
         let at = self.reporters.find(&report.reporter).ok_or(Verdict::Unintroduced)?;
         let held = self.reporters.get(at);
         let is_missing = report.kind == ReportKind::Cumulative && held.baselines.is_none();
-        if held.incarnation < report.incarnation || (held.incarnation == report.incarnation && is_missing) {
+        if held.is_strange
+            || held.incarnation < report.incarnation
+            || (held.incarnation == report.incarnation && is_missing)
+        {
             return Err(Verdict::Unintroduced);
         }
         Ok(at)

@@ -26,6 +26,9 @@ const STATE: TableDefinition<'_, &str, u64> = TableDefinition::new("state");
 /// The last generation that was cut.
 const LAST_CUT: &str = "last_cut";
 
+/// Generations up to this one are not in the log: cleaned, or from before it was begun anew.
+const BEGINS_AFTER: &str = "begins_after";
+
 /// The last record that was ever written.
 const LAST_RECORD: &str = "last_record";
 
@@ -92,6 +95,7 @@ pub struct Log {
     /// The number that the next record gets.
     next: u64,
     last_cut: Option<GenerationIndex>,
+    begins_after: GenerationIndex,
     /// Bytes of the records that are held.
     bytes: u64,
     /// A record that was refused and may have reached the disk.
@@ -105,13 +109,22 @@ impl Log {
     /// [`LogError::Open`] when the file cannot be used.
     pub fn open(path: &Path) -> Result<Self, LogError> {
         let database = open_database(path)?;
-        let mut log = Self { path: path.to_owned(), database: None, next: 1, last_cut: None, bytes: 0, doubtful: None };
+        let mut log = Self {
+            path: path.to_owned(),
+            database: None,
+            next: 1,
+            last_cut: None,
+            begins_after: GenerationIndex(0),
+            bytes: 0,
+            doubtful: None,
+        };
         let write = database.begin_write()?;
         {
             write.open_table(CUTS)?;
             let records = write.open_table(RECORDS)?;
             let state = write.open_table(STATE)?;
             log.last_cut = state.get(LAST_CUT)?.map(|it| GenerationIndex(it.value()));
+            log.begins_after = GenerationIndex(state.get(BEGINS_AFTER)?.map_or(0, |it| it.value()));
             let written = state.get(LAST_RECORD)?.map_or(0, |it| it.value());
             let held = records.last()?.map_or(0, |(key, _)| key.value());
             log.next = written.max(held) + 1;
@@ -134,6 +147,12 @@ impl Log {
         self.last_cut
     }
 
+    /// Generations up to this one are not in the log any more. A watermark below it cannot be refilled from here: what
+    /// the log does not have must never be taken for empty.
+    pub fn begins_after(&self) -> GenerationIndex {
+        self.begins_after
+    }
+
     /// Whether nothing was ever written.
     pub fn is_new(&self) -> bool {
         self.last_cut.is_none() && self.next == 1
@@ -143,8 +162,11 @@ impl Log {
         self.database.as_ref().ok_or_else(|| redb::Error::PreviousIo.into())
     }
 
-    /// After a failure: opens the file anew and removes the record that may have reached it.
-    fn mend(&mut self) -> Result<(), LogError> {
+    /// After a failure: opens the file anew and removes the record that may have reached it. Readers call it first.
+    ///
+    /// # Errors
+    /// [`LogError`] while the disk does not answer.
+    pub fn mend(&mut self) -> Result<(), LogError> {
         let Some(doubtful) = self.doubtful else { return Ok(()) };
         if self.database.is_none() {
             self.database = Some(open_database(&self.path)?);
@@ -221,9 +243,10 @@ impl Log {
             let mut state = write.open_table(STATE)?;
             state.insert(LAST_CUT, generation.0)?;
             state.insert(LAST_RECORD, last)?;
+            state.insert(BEGINS_AFTER, generation.0)?;
         }
         write.commit()?;
-        (self.last_cut, self.bytes) = (Some(generation), 0);
+        (self.last_cut, self.begins_after, self.bytes) = (Some(generation), generation, 0);
         Ok(())
     }
 
@@ -290,8 +313,11 @@ impl Log {
             if !is_more {
                 cuts.retain(|key, _| key > generation.0)?;
             }
+            // Written with the first piece already: a generation of which a piece is gone is gone.
+            write.open_table(STATE)?.insert(BEGINS_AFTER, self.begins_after.max(generation).0)?;
         }
         write.commit()?;
+        self.begins_after = self.begins_after.max(generation);
         self.bytes = self.bytes.saturating_sub(bytes);
         Ok(is_more)
     }

@@ -40,9 +40,10 @@ fn generations_are_read_back_and_removed_exactly() {
     assert_eq!(found[3], (4, vec![vec![4, 1]]));
     assert!(!log.remove_through(GenerationIndex(2)).unwrap());
     assert_eq!(records(&log), found[2..]);
-    assert_eq!(log.bytes(), 6);
+    assert_eq!((log.bytes(), log.begins_after()), (6, GenerationIndex(2)));
     drop(log);
     let mut log = Log::open(&path).unwrap();
+    assert_eq!(log.begins_after(), GenerationIndex(2));
     assert_eq!(records(&log), found[2..]);
     assert!(!log.remove_through(GenerationIndex(3)).unwrap());
     log.append(&[4, 2]).unwrap();
