@@ -1,4 +1,4 @@
-//! The bodies of `/v1/tasks` and `/v1/reporters`: what runs by itself, and who reports.
+//! The bodies of `/v1/tasks`: what runs by itself.
 //!
 //! A task takes no input; what it may be told is to pause, to go on and to run now.
 
@@ -40,22 +40,4 @@ pub struct Task {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct TaskList {
     pub tasks: Vec<Task>,
-}
-
-/// A reporter that this process has heard.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct Reporter {
-    pub id: String,
-    pub incarnation: u64,
-    pub sequence: u64,
-    /// Seconds since its last report.
-    pub lag_s: u64,
-    /// The intake replica that it belongs to.
-    pub home: String,
-}
-
-/// All of them, by id.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct ReporterList {
-    pub reporters: Vec<Reporter>,
 }

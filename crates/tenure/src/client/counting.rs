@@ -124,7 +124,7 @@ fn conservation_text(found: &Conservation) -> String {
     let bad_reporters = found.reporters.iter().filter(|it| !it.balanced);
     let bad_reporters = bad_reporters.map(|it| line(&format!("reporter {}", it.reporter), &it.figures));
     rows.extend(bad_shards.chain(bad_reporters).take(UNBALANCED_SHOWN_MAX));
-    let head = ["", "RECEIVED", "DURABLE", "PENDING", "PARKED", "REJECTED", "DIFFERENCE"];
+    let head = ["OF", "RECEIVED", "DURABLE", "PENDING", "PARKED", "REJECTED", "DIFFERENCE"];
     let deep = found.deep.as_ref().map(deep_text).unwrap_or_default();
     format!("{verdict}\n{}{deep}", table(&head, rows))
 }

@@ -31,9 +31,13 @@ fn usage_is_told_in_bytes() {
         from: Micros(1_769_853_600_000_000),
         to: Some(Micros(1_769_940_000_000_000)),
     };
-    expect![[r#""#]].assert_eq(&usage_text("svc-1", &usage));
+    expect![[r#"
+        svc-1 from 2026-01-31T10:00:00Z to 2026-02-01T10:00:00Z: 1,000,502 bytes, 1,000,500 up and 2 down; 500 bytes of it logged and not in the database yet
+        DAY                   UP         DOWN  TOTAL
+        2026-01-31T10:00:00Z  1,000,500  2     1,000,502"#]].assert_eq(&usage_text("svc-1", &usage));
     (usage.pending, usage.rows, usage.from, usage.to) = (UpDown::default(), Vec::new(), Micros(0), None);
-    expect![[r#""#]].assert_eq(&usage_text("svc-1", &usage));
+    expect!["svc-1: 1,000,502 bytes, 1,000,500 up and 2 down; all of it in the database"]
+        .assert_eq(&usage_text("svc-1", &usage));
 }
 
 #[test]
@@ -43,7 +47,13 @@ fn what_does_not_balance_is_listed() {
     let lines = |figures| vec![ShardLine::new("a", 0, good), ShardLine::new("a", 1, figures)];
     let deep = |difference| Some(Deep { usage_rows: 1, ledger_rows: 64, log_records: 1_000, difference });
     let balanced = Conservation::new(lines(good), vec![ReporterLine::new("ams-01", good)], true, deep(None));
-    expect![[r#""#]].assert_eq(&conservation_text(&balanced));
+    expect![[r#"
+        balanced to the byte: 2 shards, 1 reporter
+        OF             RECEIVED  DURABLE  PENDING  PARKED  REJECTED  DIFFERENCE
+        all shards     20,000    8,000    6,000    4,000   2,000     0
+        all reporters  10,000    4,000    3,000    2,000   1,000     0
+        counted again: 1 row of usage, 64 rows of the ledger, 1,000 records of the log; no difference"#]]
+    .assert_eq(&conservation_text(&balanced));
     let difference = Difference {
         between: "ledger and usage rows".into(),
         replica: Some("a".into()),
@@ -55,5 +65,13 @@ fn what_does_not_balance_is_listed() {
         detail: "one byte is missing".into(),
     };
     let broken = Conservation::new(lines(bad), vec![ReporterLine::new("ams-01", bad)], true, deep(Some(difference)));
-    expect![[r#""#]].assert_eq(&conservation_text(&broken));
+    expect![[r#"
+        NOT BALANCED: 2 shards, 1 reporter; the lines that differ are listed
+        OF               RECEIVED  DURABLE  PENDING  PARKED  REJECTED  DIFFERENCE
+        all shards       19,999    8,000    6,000    4,000   2,000     -1
+        all reporters    9,999     4,000    3,000    2,000   1,000     -1
+        shard 1 of a     9,999     4,000    3,000    2,000   1,000     -1
+        reporter ams-01  9,999     4,000    3,000    2,000   1,000     -1
+        counted again: 1 row of usage, 64 rows of the ledger, 1,000 records of the log
+        first difference, ledger and usage rows, replica a, shard 1, instance svc-1: 12,000 expected, 11,999 found; one byte is missing"#]].assert_eq(&conservation_text(&broken));
 }
