@@ -10,6 +10,7 @@ use std::time::Duration;
 use domain::ids::Revision;
 use domain::time::Micros;
 use sqlx::{Any, AnyConnection, Transaction};
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::audit::{AuditLeaf, StagedLeaf, stage_leaves};
 use crate::dialect::Engine;
@@ -108,6 +109,8 @@ pub struct Change {
     /// Whether rows were written that stand outside the revisions.
     has_written_aside: bool,
     leaves: Vec<StagedLeaf>,
+    /// Its place among the writers; the allocator needs none.
+    _turn: Option<OwnedSemaphorePermit>,
 }
 
 impl Store {
@@ -117,6 +120,7 @@ impl Store {
     /// [`StoreError::Contention`] when writers before it take too long, [`StoreError::Unavailable`] when the database
     /// is gone.
     pub async fn begin(&self, intent: Intent, actor: &str, now: Micros) -> Result<Change> {
+        let turn = if intent == Intent::Ownership { None } else { Some(self.turn().await?) };
         let mut tx = self.begin_write().await?;
         let lock = match intent {
             Intent::MasterData => Some(self.engine().exclude(TOPOLOGY_VERSION)),
@@ -140,6 +144,7 @@ impl Store {
             touched: Touched(0),
             has_written_aside: false,
             leaves,
+            _turn: turn,
         })
     }
 
@@ -178,6 +183,16 @@ impl Change {
     /// The version of the topology that it has locked; 0 when its intent locks none.
     pub fn topology_version(&self) -> i64 {
         self.topology_version
+    }
+
+    /// Counts the topology on though no row of it changes: whoever has decided on it decides again.
+    ///
+    /// # Errors
+    /// [`StoreError::Misuse`] for a change of another intent.
+    pub fn move_topology(&mut self) -> Result<()> {
+        self.require(&[Intent::MasterData], "moving the topology on")?;
+        self.touch(Touched::TOPOLOGY);
+        Ok(())
     }
 
     /// Stages a leaf of the audit log. It is written with this change, or not at all.

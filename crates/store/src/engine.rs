@@ -15,6 +15,7 @@ use domain::time::Micros;
 use sqlx::any::{AnyPoolOptions, AnyRow};
 use sqlx::pool::PoolConnection;
 use sqlx::{Any, AnyConnection, AnyPool, Connection, Row, Transaction};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::dialect::Engine;
 use crate::error::{Result, StoreError, during};
@@ -34,6 +35,13 @@ const SQLITE_READERS: u32 = 4;
 
 /// Sixteen connections: writers wait for the one revision row in the end, so more of them only wait there.
 const POSTGRES_CONNECTIONS: u32 = 16;
+
+/// Writers that may stand in SQLite's queue: one writes, one is ready. All others wait for their turn before it, so
+/// that the lease and the allocator wait for two writers and not for a thousand.
+const SQLITE_TURNS: usize = 2;
+
+/// Writers that may have a connection to PostgreSQL; the other four are for the lease, the allocator and readers.
+const POSTGRES_TURNS: usize = 12;
 
 /// Ten seconds: the longest queue of writers that is still worth waiting in.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -107,6 +115,8 @@ struct Inner {
     engine: Engine,
     writer: AnyPool,
     reader: AnyPool,
+    /// The places of those who write what somebody has asked for.
+    turns: Arc<Semaphore>,
     /// The low bits of all change ids of this process.
     tag: i64,
     /// The last change id that was handed out.
@@ -154,22 +164,16 @@ impl Store {
     pub async fn open_at_schema(location: &Location, writer: u16, schema: i64) -> Result<Self> {
         sqlx::any::install_default_drivers();
         let engine = location.engine();
-        let (writers, readers) = match engine {
-            Engine::Sqlite => (1, SQLITE_READERS),
-            Engine::Postgres => (POSTGRES_CONNECTIONS, 0),
+        let (writers, readers, turns) = match engine {
+            Engine::Sqlite => (1, SQLITE_READERS, SQLITE_TURNS),
+            Engine::Postgres => (POSTGRES_CONNECTIONS, 0, POSTGRES_TURNS),
         };
         let writer_pool = connect(location, writers, false).await?;
         migrate::migrate(engine, &writer_pool, schema).await.map_err(|error| clarify(location, error))?;
         let reader = if readers == 0 { writer_pool.clone() } else { connect(location, readers, true).await? };
         let tag = i64::from(writer) & ((1 << TAG_BITS) - 1);
-        let inner = Inner {
-            engine,
-            writer: writer_pool,
-            reader,
-            tag,
-            last_change_id: AtomicI64::new(0),
-            lives: Mutex::default(),
-        };
+        let (turns, last_change_id) = (Arc::new(Semaphore::new(turns)), AtomicI64::new(0));
+        let inner = Inner { engine, writer: writer_pool, reader, turns, tag, last_change_id, lives: Mutex::default() };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -220,6 +224,12 @@ impl Store {
     /// Begins a transaction that writes.
     pub(crate) async fn begin_write(&self) -> Result<Transaction<'static, Any>> {
         begin(&self.inner.writer, self.engine().begin_write()).await.map_err(|error| self.queue_error(error))
+    }
+
+    /// The turn of a writer who may wait: it is over when the permit is dropped.
+    pub(crate) async fn turn(&self) -> Result<OwnedSemaphorePermit> {
+        let turn = tokio::time::timeout(ACQUIRE_TIMEOUT, Arc::clone(&self.inner.turns).acquire_owned()).await;
+        turn.ok().and_then(|turn| turn.ok()).ok_or_else(|| self.queue_error(sqlx::Error::PoolTimedOut))
     }
 
     /// On SQLite a connection that is not free in time means that other writers took too long.

@@ -40,11 +40,12 @@ pub use idempotency::{ANSWERS_FORGOTTEN_MAX, IdempotentAnswer};
 pub use master_data::{Action, INSTANCES_PER_CALL_MAX, InstanceWrite, Needed, NeededBy, PAGE_MAX};
 pub use migrate::NEWEST as SCHEMA_VERSION;
 pub use orchestration::{
-    BASE_BATCHES_MAX, BASE_REQUESTS_MAX, BATCH_MAX, Base, BatchCommit, BatchCommitted, BatchRow, Books, LoadDifference,
-    MOVES_PER_CALL_MAX, MoveCounts, MoveState, PlanMove, PlanMoveOf, PlanRow, Rebuilt, Recount, Seen,
+    BASE_BATCHES_MAX, BASE_REQUESTS_MAX, BATCH_MAX, Base, BatchCommit, BatchCommitted, BatchRow, Books,
+    HISTORY_KEPT_MAX, LoadDifference, MOVES_PER_CALL_MAX, MoveCounts, MoveState, PlanMove, PlanMoveOf, PlanRow,
+    Rebuilt, Recount, Seen,
 };
 pub use resolution::{CHANGES_PER_READ_MAX, ChangeRow, Changed, INSTANCES_PER_READ_MAX, InstanceRow, ViewSnapshot};
-pub use tasks::{LEASE_TTL_MIN_US, Lease, LeaseProof};
+pub use tasks::{Forgotten, LEASE_TTL_MIN_US, LOOKED_AT_MAX, Lease, LeaseProof};
 
 /// Bytes as lower-case hexadecimal digits.
 pub(crate) fn hex(bytes: &[u8]) -> String {

@@ -22,6 +22,12 @@ const MIGRATIONS: [Migration; 3] = [
     Migration { version: 3, name: "counting", text: include_str!("../migrations/0003_counting.sql") },
 ];
 
+/// The texts of all migrations, oldest first.
+#[cfg(test)]
+pub(crate) fn texts() -> impl Iterator<Item = &'static str> {
+    MIGRATIONS.iter().map(|it| it.text)
+}
+
 /// The schema of this release.
 pub const NEWEST: i64 = MIGRATIONS[MIGRATIONS.len() - 1].version;
 

@@ -1,6 +1,7 @@
 //! The rows of owners, and of those that were replaced.
 //!
-//! The first owner of an instance costs one row; a later one moves its predecessor into the history first.
+//! The first owner of an instance costs one row; a later one moves its predecessor into the history first, from which
+//! the oldest falls out when it is full.
 
 use std::collections::BTreeSet;
 
@@ -16,6 +17,9 @@ use crate::change::Change;
 use crate::engine::{Store, integer, maybe_text, number, parsed, revision, text};
 use crate::error::{Result, StoreError, during};
 use crate::master_data::PAGE_MAX;
+
+/// A hundred former owners of an instance are kept: of one that moves each month the last eight years.
+pub const HISTORY_KEPT_MAX: u32 = 100;
 
 /// An owner to be written.
 #[derive(Debug)]
@@ -100,8 +104,8 @@ RETURNING instance_id",
     columns: &[ColumnType::Text, ColumnType::Integer],
 };
 
-const UNARCHIVE: Bulk = Bulk {
-    during: "taking owners back from the history",
+const FORGET: Bulk = Bulk {
+    during: "taking owners out of the history",
     sql: "WITH source (instance_id, version) AS ({source})
 DELETE FROM ownership_history
 WHERE (instance_id, version) IN (SELECT instance_id, version FROM source)",
@@ -153,7 +157,12 @@ async fn archive(change: &mut Change, owners: &[OwnerWrite<'_>]) -> Result<BTree
         cells.extend([Cell::from(it.instance), count(it.seen.version)?]);
     }
     let (engine, connection) = change.parts();
-    let rows = ARCHIVE.fetch(engine, connection, &cells, &[]).await?;
+    let rows = ARCHIVE.fetch(engine, &mut *connection, &cells, &[]).await?;
+    let mut outlived = Vec::new();
+    for it in owners.iter().filter(|it| it.seen.version > u64::from(HISTORY_KEPT_MAX)) {
+        outlived.extend([Cell::from(it.instance), count(it.seen.version - u64::from(HISTORY_KEPT_MAX))?]);
+    }
+    FORGET.execute(engine, connection, &outlived, &[]).await?;
     rows.iter().map(|row| text(row, 0).map(str::to_owned)).collect()
 }
 
@@ -164,7 +173,7 @@ async fn unarchive(change: &mut Change, void: &[&OwnerWrite<'_>], archived: &BTr
         cells.extend([Cell::from(it.instance), count(it.seen.version)?]);
     }
     let (engine, connection) = change.parts();
-    UNARCHIVE.execute(engine, connection, &cells, &[]).await.map(|_| ())
+    FORGET.execute(engine, connection, &cells, &[]).await.map(|_| ())
 }
 
 /// A counter as a cell.

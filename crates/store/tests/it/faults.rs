@@ -1,5 +1,7 @@
 //! What happens when something breaks: a lost reply, a lost connection, a stalled holder, a full queue, a broken file.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use domain::ids::Revision;
@@ -15,6 +17,7 @@ on_both_engines! {
     a_dropped_change_leaves_nothing,
     contention_is_told_and_tried_again,
     two_processes_write_one_history,
+    a_lease_waits_for_few_writers,
 }
 
 async fn a_dropped_change_leaves_nothing(ground: Ground) {
@@ -27,6 +30,34 @@ async fn a_dropped_change_leaves_nothing(ground: Ground) {
     assert_eq!(store.get(Kind::Region, "r0").await.unwrap(), None);
     fleet::put_all(&store, &[Object::Region(fleet::region("r1"))], NOW).await;
     assert_eq!(store.head().await.unwrap().revision, Revision(1));
+}
+
+/// However many write, the lease is renewed in time: it stands in no queue behind them. (I26)
+async fn a_lease_waits_for_few_writers(ground: Ground) {
+    const WRITERS: usize = 300;
+    let store = ground.open().await;
+    let lease = store.acquire_lease("x", "a", fleet::LEASE_TTL_US).await.unwrap().unwrap();
+    let done = Arc::new(AtomicUsize::new(0));
+    let mut writers = Vec::new();
+    for n in 0..WRITERS {
+        let (store, done) = (store.clone(), Arc::clone(&done));
+        writers.push(tokio::spawn(async move {
+            let change = store.begin(Intent::Instances, "test", NOW.plus_seconds(n as i64)).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            change.rollback().await.unwrap();
+            done.fetch_add(1, Ordering::Relaxed);
+        }));
+    }
+    while done.load(Ordering::Relaxed) < 10 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let before = done.load(Ordering::Relaxed);
+    store.renew_lease(&lease.proof(), fleet::LEASE_TTL_US).await.unwrap();
+    let waited_for = done.load(Ordering::Relaxed) - before;
+    for writer in writers {
+        writer.await.unwrap();
+    }
+    assert!(waited_for <= WRITERS / 6, "it waited for {waited_for} of {WRITERS}");
 }
 
 /// Writers of the topology exclude each other: as many as begin at once all get their turn.

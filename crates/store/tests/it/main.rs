@@ -16,6 +16,7 @@ mod counting_random;
 mod faults;
 mod master_data;
 mod ownership;
+mod retention;
 mod upgrade;
 mod upkeep;
 mod view;
