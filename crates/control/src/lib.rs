@@ -1,7 +1,8 @@
 //! What is done: HTTP in, decisions from `domain`, writes through `store`; tasks that keep everything true.
 //!
 //! Read in this order: [`wiring`] shows the parts, [`view`] what readers see, [`orchestration`] who owns what,
-//! [`aggregation`] what nodes report, [`tasks`] what runs by itself, [`api`] and [`access`] what is served to whom.
+//! [`aggregation`] what nodes report, [`tasks`] what runs by itself, [`api`] and [`access`] what is served to whom,
+//! [`listener`] through which connections.
 
 pub mod clock;
 pub mod faults;
@@ -21,3 +22,5 @@ pub mod tasks;
 pub mod access;
 
 pub mod api;
+
+pub mod listener;

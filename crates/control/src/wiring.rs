@@ -5,14 +5,13 @@
 //! lease is given back so that another process need not wait for its end.
 
 use std::fs::{File, TryLockError};
-use std::future::Future;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use domain::ids::ReplicaId;
-use store::{Store, StoreError};
+use store::{LEASE_TTL_MIN_US, Store, StoreError};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
@@ -25,9 +24,12 @@ use crate::aggregation::{
 use crate::api::{self, metrics::Metrics};
 use crate::clock;
 use crate::faults;
+use crate::listener::{self, HEAD_READ_MAX};
 use crate::orchestration::{Allocator, Leadership, PlanRunner, Plans, TodaysCounters, WorkSet};
 use crate::settings::Settings;
-use crate::tasks::{AppendAudit, Driver, Expire, Follow, ForgetAnswers, KeepLease, Recount, Schedule, TaskBoard, Wake};
+use crate::tasks::{
+    AppendAudit, Driver, Expire, Follow, ForgetAnswers, ForgetHistory, KeepLease, Recount, Schedule, TaskBoard, Wake,
+};
 use crate::view::{FollowError, Follower, View};
 
 /// Requests that are under way may take so long to end after the order to stop.
@@ -62,6 +64,8 @@ pub enum StartError {
     },
     #[error("another process serves the data directory {path}; stop it, or name another with --data")]
     Locked { path: PathBuf },
+    #[error("a lease of {} ms is too short: a stalled transaction would outlast it; {} ms is the least", .ttl.as_millis(), LEASE_TTL_MIN_US / 1_000)]
+    ShortLease { ttl: Duration },
     #[error("the database cannot be used")]
     Store(#[from] StoreError),
     #[error("the view cannot be loaded")]
@@ -134,6 +138,9 @@ impl Running {
 /// [`StartError`] says what stands in the way.
 pub async fn start(settings: Settings) -> Result<Running, StartError> {
     faults::arm_from_environment().map_err(|said| StartError::Fault { said })?;
+    if settings.lease_ttl.as_micros() < LEASE_TTL_MIN_US as u128 {
+        return Err(StartError::ShortLease { ttl: settings.lease_ttl });
+    }
     let lock = lock_data(&settings.data)?;
     let settings = Settings { replica: replica_name(&settings)?, ..settings };
     let writer = access::random_tag()?;
@@ -144,7 +151,7 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
     let mut follower = Follower::new(store.clone(), Arc::clone(&view), Arc::clone(&work));
     let instances = follower.load().await?;
     tracing::info!(instances, revision = %view.revision(), "the view is loaded");
-    let (stop, stopped) = watch::channel(false);
+    let (stop, mut stopped) = watch::channel(false);
     let board = Arc::new(TaskBoard::default());
     let (parts, writer) = assemble(settings, store, view, &work, &board).await?;
     let (halt, halted) = watch::channel(false);
@@ -155,7 +162,11 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
         .map_err(|source| StartError::Listen { address: parts.settings.listen, source })?;
     let address =
         listener.local_addr().map_err(|source| StartError::Listen { address: parts.settings.listen, source })?;
-    let serving = tokio::spawn(serve(listener, parts.clone(), stopped));
+    let stopped = async move {
+        // The sender goes away only with the server itself.
+        let _ = stopped.wait_for(|stop| *stop).await;
+    };
+    let serving = tokio::spawn(listener::serve(listener, api::router(parts.clone()), HEAD_READ_MAX, stopped));
     Ok(Running { address, parts, stop, halt, driver, serving, writer, _lock: lock })
 }
 
@@ -270,6 +281,7 @@ async fn start_tasks(
     driver.start(Expire { store: store.clone(), leadership: Arc::clone(&leadership), wake }, every(1_000));
     driver.start(AppendAudit { store: store.clone(), leadership: Arc::clone(&leadership) }, every(500));
     driver.start(Recount { store: store.clone(), leadership: Arc::clone(&leadership) }, every(300_000));
+    driver.start(ForgetHistory::new(store.clone(), Arc::clone(&leadership)), every(3_600_000));
     driver.start(ForgetAnswers { store, leadership }, every(3_600_000));
     start_counting_tasks(driver, parts);
     Ok(())
@@ -296,23 +308,6 @@ fn start_counting_tasks(driver: &mut Driver, parts: &Parts) {
     driver.start(ForgetCounts { store: store.clone(), leadership: Arc::clone(&leadership) }, every(3_600_000));
     driver.start(Unpark { store, counting, calendar, leadership }, every(2_000));
     driver.start(ForgetPresence { presences: intake.shared_presences() }, every(30_000));
-}
-
-fn serve(
-    listener: TcpListener,
-    parts: Parts,
-    mut stopped: watch::Receiver<bool>,
-) -> impl Future<Output = ()> + Send + 'static {
-    let service = api::router(parts).into_make_service_with_connect_info::<SocketAddr>();
-    let stop = async move {
-        // The sender goes away only with the server itself.
-        let _ = stopped.wait_for(|stop| *stop).await;
-    };
-    async move {
-        if let Err(error) = axum::serve(listener, service).with_graceful_shutdown(stop).await {
-            tracing::error!(%error, "the listener failed");
-        }
-    }
 }
 
 /// Makes the data directory, for its owner alone, and locks it against a second process.

@@ -100,9 +100,19 @@ pub struct Plan {
     /// The plan that this one takes back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub undo_of: Option<String>,
+    /// `undo` only: objects that somebody has edited after the plan that it takes back. They stay as they are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_alone: Vec<PlanObject>,
     /// Why it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+}
+
+/// The name of an object.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PlanObject {
+    pub kind: String,
+    pub id: String,
 }
 
 /// What a plan would do.

@@ -22,6 +22,9 @@ pub const TYPE_PREFIX: &str = "urn:tenure:problem:";
 /// Objects that a `still-referenced` problem lists; `total` says how many there are.
 pub const REFERRERS_MAX: usize = 100;
 
+/// Of these a screen shows so many; the rest is counted.
+const REFERRERS_SHOWN: usize = 20;
+
 /// Boundaries that a `too-disruptive` problem lists; `total` says how many there are.
 pub const BOUNDARIES_MAX: usize = 100;
 
@@ -85,6 +88,9 @@ problem_types! {
     /// The path exists, the method does not.
     MethodNotAllowed = "method-not-allowed", 405, "the path does not take this method",
         "use a method that the Allow header lists";
+    /// Nothing of the body came for too long.
+    BodyStalled = "body-stalled", 408, "the body stopped coming",
+        "send the body without long pauses; rows of an import that were kept stay kept, go on after `line`";
     /// Somebody else has changed the same thing meanwhile.
     Conflict = "conflict", 409, "somebody else has changed this meanwhile",
         "read the object again and repeat the change";
@@ -421,8 +427,12 @@ impl fmt::Display for Problem {
         if faults.len() > 1 {
             faults.iter().try_for_each(|fault| write!(f, "\n  {fault}"))?;
         }
-        for it in referrers {
+        for it in referrers.iter().take(REFERRERS_SHOWN) {
             write!(f, "\n  {} {:?} in its field {}", it.kind, it.id, it.field)?;
+        }
+        let total = self.members.get("total").and_then(Value::as_u64).unwrap_or_default();
+        if !referrers.is_empty() && total > REFERRERS_SHOWN as u64 {
+            write!(f, "\n  … and {} more", total - REFERRERS_SHOWN as u64)?;
         }
         for it in boundaries {
             let DisruptedBoundary { access_template, owners, invalid, limit } = it;

@@ -169,7 +169,7 @@ async fn collect(mut body: Body, limit_bytes: u64) -> Result<Bytes, Failure> {
 /// The next piece of a body; none at its end.
 ///
 /// # Errors
-/// 400 when the body breaks off, or nothing of it comes for [`STALL_MAX`].
+/// 400 when the body breaks off, 408 when nothing of it comes for [`STALL_MAX`].
 pub async fn next_piece(body: &mut Body) -> Result<Option<Bytes>, Failure> {
     loop {
         match tokio::time::timeout(STALL_MAX, body.frame()).await {
@@ -182,7 +182,7 @@ pub async fn next_piece(body: &mut Body) -> Result<Option<Bytes>, Failure> {
             Ok(Some(Err(_))) => return Err(Failure::bad_request("the body broke off before its end")),
             Err(_) => {
                 let detail = format!("nothing of the body came for {} s", STALL_MAX.as_secs());
-                return Err(Failure::bad_request(detail));
+                return Err(Problem::new(ProblemType::BodyStalled, detail).into());
             }
         }
     }
@@ -233,5 +233,22 @@ impl Write for Bounded {
 
     fn flush(&mut self) -> std::io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::StreamExt;
+
+    use super::*;
+
+    /// I26: whoever stops in the middle of a body holds its place for [`STALL_MAX`] and no longer.
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_stops_coming_is_given_up() {
+        let first = futures::stream::iter([Ok::<_, std::io::Error>(Bytes::from_static(b"{"))]);
+        let mut body = Body::from_stream(first.chain(futures::stream::pending()));
+        assert_eq!(next_piece(&mut body).await.ok().flatten(), Some(Bytes::from_static(b"{")));
+        let given_up = tokio::time::timeout(2 * STALL_MAX, next_piece(&mut body)).await.expect("it waits for ever");
+        assert_eq!(given_up.unwrap_err().problem().status, 408);
     }
 }

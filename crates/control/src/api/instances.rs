@@ -28,8 +28,8 @@ use crate::clock;
 use crate::master_data::{Condition, is_settled, put_instance, terminate_instance};
 use crate::view::{Found, View};
 
-/// Entries of a history: an instance that moves daily has ten years of them in here.
-pub const HISTORY_MAX: u32 = 1000;
+/// Entries of a history: all that are kept, and the present one.
+pub const HISTORY_MAX: u32 = store::HISTORY_KEPT_MAX + 1;
 
 /// `PUT /v1/instances/{id}`
 pub async fn put(
@@ -71,7 +71,7 @@ async fn await_ownership(parts: &Shared, id: &str, revision: Revision) -> bool {
         return false;
     }
     let patience = patience.saturating_sub(started.elapsed());
-    view.wait_until(id, patience, |subject| is_settled(&view.topology().topology, subject)).await
+    view.wait_until(id, patience, |subject| is_settled(&view.topology(), subject)).await
 }
 
 fn ownership_of(view: &View, found: &Found) -> OwnershipBody {

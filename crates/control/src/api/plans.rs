@@ -146,6 +146,7 @@ fn refused(error: PlanError) -> Failure {
         }
         PlanError::Behind => Problem::new(ProblemType::ViewBehind, detail).into(),
         PlanError::Raced => Problem::new(ProblemType::Conflict, detail).into(),
+        PlanError::Refused(refusal) => refusal.into(),
         PlanError::Store(error) => error.into(),
         PlanError::Panicked => Failure::internal(error),
     }
@@ -263,8 +264,13 @@ fn plan_body(PlanView { record, counts, .. }: PlanView) -> body_of::Plan {
         created: row.created,
         actor: row.actor,
         undo_of: record.undo_of.map(|id| id.to_string()),
+        left_alone: draft.left_alone.into_iter().map(left_alone).collect(),
         error: row.error,
     }
+}
+
+fn left_alone((kind, id): (Kind, String)) -> body_of::PlanObject {
+    body_of::PlanObject { kind: kind.name().to_owned(), id }
 }
 
 fn product_change(it: &ProductImpact) -> body_of::ProductChange {

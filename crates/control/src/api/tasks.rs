@@ -15,7 +15,8 @@ use crate::orchestration::Leadership;
 use crate::tasks::TaskRow;
 
 /// Tasks that only the leader does; every process runs them, and they find nothing to do elsewhere.
-const LED: [&str; 7] = ["allocate", "expire", "recount", "audit", "plans", "forget-answers", "forget-counts"];
+const LED: [&str; 8] =
+    ["allocate", "expire", "recount", "audit", "plans", "forget-answers", "forget-counts", "forget-history"];
 
 /// `GET /v1/tasks`
 pub async fn list(State(parts): State<Shared>, Params(NoParams {}): Params<NoParams>) -> Answer {

@@ -20,6 +20,7 @@ use wire::problem::REFERRERS_MAX;
 use super::faults::{Places, instance_faults};
 use super::ground::{Condition, Ground, retrying};
 use super::guard::{Tolerance, guard_topology, refuse_instances};
+use super::known::Known;
 use super::once::{Once, Outcome, carry_out};
 use super::refusal::Refusal;
 
@@ -200,11 +201,11 @@ fn check(before: &Topology, objects: &[Object], deletions: &[Deletion], it: &App
     let change = plan::Change { puts: puts.into_iter().cloned().collect(), deletions: deletions.to_vec() };
     let places = Places::of(&it.parsed);
     match plan::changed(before, &change) {
-        Ok(after) => match instance_faults(&after, &instances, &places) {
+        Ok(after) => match instance_faults(&Known::of(&after), &instances, &places) {
             faults if faults.is_empty() => Ok(after),
             faults => Err(Refusal::Faults(faults)),
         },
-        Err(found) => Err(places.refusal(before, &change, found)),
+        Err(found) => Err(places.refusal(before, &change, found, &instances)),
     }
 }
 

@@ -39,18 +39,26 @@ impl<'a> Places<'a> {
         }
     }
 
-    /// Why a change of the topology is refused.
-    pub(super) fn refusal(&self, before: &Topology, change: &Change, found: Vec<ChangeFault>) -> Refusal {
+    /// Why a change of the topology is refused, and what is wrong with the instances that came with it.
+    pub(super) fn refusal(
+        &self,
+        before: &Topology,
+        change: &Change,
+        found: Vec<ChangeFault>,
+        instances: &[&Object],
+    ) -> Refusal {
         if let Some(refusal) = still_referenced(change, &found) {
             return refusal;
         }
         let names = Names::of(before, change);
-        let total = found.len();
+        let of_instances = instance_faults(&Known::after(before, change), instances, self);
+        let total = found.len() + of_instances.len();
         let mut faults: Vec<Fault> = found
             .into_iter()
-            .take(FAULTS_MAX)
             .enumerate()
             .map(|(at, fault)| self.fault(fault, (at < SUGGESTED_MAX).then_some(&names)))
+            .chain(of_instances)
+            .take(FAULTS_MAX)
             .collect();
         faults.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
         if total > FAULTS_MAX {
@@ -124,8 +132,7 @@ impl<'a> Names<'a> {
 }
 
 /// Everything that is wrong with the instances of an apply.
-pub(super) fn instance_faults(after: &Topology, instances: &[&Object], places: &Places<'_>) -> Vec<Fault> {
-    let known = Known::of(after);
+pub(super) fn instance_faults(known: &Known, instances: &[&Object], places: &Places<'_>) -> Vec<Fault> {
     let faults = instances.iter().filter_map(|object| match object {
         Object::Instance(instance) => Some(instance),
         _ => None,

@@ -5,8 +5,9 @@
 use std::collections::BTreeSet;
 
 use domain::ids::{Jurisdiction, ProductId};
-use domain::master_data::{Instance, Kind};
+use domain::master_data::{Instance, Kind, Object};
 use domain::orchestration::Topology;
+use domain::orchestration::plan::Change;
 use wire::manifest::{Fault, FaultCode, did_you_mean};
 
 /// Names that are compared for a suggestion: beyond that many it costs more than it helps.
@@ -27,6 +28,27 @@ impl Known {
             products: topology.products().iter().map(|product| product.object.id.clone()).collect(),
             jurisdictions: regions.collect(),
         }
+    }
+
+    /// What a topology would offer after a change that has faults of its own, so that those of the instances beside it
+    /// are found as well.
+    pub fn after(before: &Topology, change: &Change) -> Self {
+        let gone = |kind: Kind, id: &str| change.deletions.iter().any(|it| it.kind == kind && it.id == id);
+        let written = |id: &str| change.puts.iter().any(|it| it.kind() == Kind::Region && it.id() == id);
+        let mut known = Self::default();
+        let products = before.products().iter().map(|it| &it.object.id).filter(|id| !gone(Kind::Product, id.as_str()));
+        known.products.extend(products.cloned());
+        let regions = before.regions().iter().map(|it| &it.object);
+        let regions = regions.filter(|it| !gone(Kind::Region, it.id.as_str()) && !written(it.id.as_str()));
+        known.jurisdictions.extend(regions.filter_map(|it| it.jurisdiction.clone()));
+        for object in &change.puts {
+            match object {
+                Object::Product(it) => known.products.extend([it.id.clone()]),
+                Object::Region(it) => known.jurisdictions.extend(it.jurisdiction.clone()),
+                _ => {}
+            }
+        }
+        known
     }
 
     /// Everything that is wrong with an instance.

@@ -6,36 +6,42 @@
 use std::collections::VecDeque;
 
 use domain::ids::{InstanceId, Revision};
-use domain::orchestration::{Ask, Holder, Subject, Topology, Validity, validate, wanted};
+use domain::orchestration::plan::find_request;
+use domain::orchestration::{Ask, Frame, Holder, Subject, Validity, find_refusal, validate, wanted};
 use domain::reason::Reason;
 
-use crate::view::View;
+use crate::view::{TopologyView, View};
 
 /// Instances that are awaited by name: some 100 MB. Of a longer import the rest is counted at its end.
 const AWAITED_MAX: usize = 2_000_000;
 
 /// Whether an instance has its ownership or a reason.
-pub fn is_settled(topology: &Topology, subject: &Subject<'_>) -> bool {
+pub fn is_settled(view: &TopologyView, subject: &Subject<'_>) -> bool {
+    let topology = &view.topology;
     match wanted(topology, subject) {
         None | Some(Ask::Recount) => true,
         Some(Ask::Repair) => validate(topology, subject)
             .is_some_and(|verdict| matches!(verdict.validity, Validity::Broken { is_health: true, .. })),
         Some(Ask::Allocate) => match subject.ownership.map(|ownership| &ownership.holder) {
-            // Reasons of a life before this one: the instance was terminated or its mode owned nobody.
-            Some(Holder::Nobody { why }) => {
-                !matches!(why, Reason::Pending | Reason::InstanceTerminated | Reason::NotApplicable)
-            }
+            // A refusal stands for as long as it would be given again; else the allocator is about to decide anew. One
+            // of a life before this one, when the instance was terminated or its mode owned nobody, never does.
+            Some(Holder::Nobody { why }) => refusal(view.frame(), subject) == Some(*why),
             _ => false,
         },
         Some(_) => false,
     }
 }
 
+/// Why nobody could own it, if it were asked now.
+fn refusal(frame: &Frame, subject: &Subject<'_>) -> Option<Reason> {
+    find_refusal(frame, &find_request(frame, subject, Ask::Allocate)?)
+}
+
 /// Counts all instances that are not settled, in one pass over the view.
 pub fn count_unsettled(view: &View) -> u64 {
     let topology = view.topology();
     let mut count = 0;
-    view.for_each(|subject| count += u64::from(!is_settled(&topology.topology, subject)));
+    view.for_each(|subject| count += u64::from(!is_settled(&topology, subject)));
     count
 }
 
@@ -63,9 +69,8 @@ impl Unsettled {
     /// not stop there, since whoever settles need not do it in our order; it costs a look at each.
     pub fn settle(&mut self, view: &View, thorough: bool) -> usize {
         let (topology, reached, before) = (view.topology(), view.revision(), self.waiting);
-        let is_open = |id: &InstanceId| {
-            view.find(id.as_str()).is_none_or(|found| !is_settled(&topology.topology, &found.subject()))
-        };
+        let is_open =
+            |id: &InstanceId| view.find(id.as_str()).is_none_or(|found| !is_settled(&topology, &found.subject()));
         for (revision, instances) in &mut self.chunks {
             if *revision > reached {
                 break;

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
-use domain::ids::InstanceId;
+use domain::ids::{InstanceId, PlanId};
 use domain::orchestration::{Decided, State, decide_all};
 use store::{PlanMoveOf, Seen};
 
@@ -76,6 +76,11 @@ impl Prepared {
             }
         }
         Self::decide(book, gathered, later)
+    }
+
+    /// The plan whose moves it holds. A batch has one actor, so that a decision is explained by the plan that made it.
+    pub(super) fn find_plan(&self) -> Option<&PlanId> {
+        self.plan_moves.first().map(|it| &it.plan)
     }
 
     /// The book as the batch will leave it.

@@ -16,7 +16,7 @@ use super::ahead::{Gathered, Prepared};
 use super::book::Book;
 use super::gather::{Look, look};
 use super::pace::Pace;
-use super::plans::{PlanFeed, Planned};
+use super::plans::{PlanFeed, Planned, plan_actor};
 use super::{Leadership, WorkSet};
 use crate::clock;
 use crate::settings::Settings;
@@ -47,6 +47,8 @@ pub struct Allocator {
     pace: Pace,
     book: Option<Book>,
     feed: PlanFeed,
+    /// Whether the last batch was a plan's: then the next is everybody else's, so that neither starves.
+    was_plan: bool,
     /// Decided while the batch before it was committed.
     ahead: Option<Prepared>,
     later: BTreeSet<InstanceId>,
@@ -80,6 +82,7 @@ impl Allocator {
             pace: Pace::new(settings.repair_after, settings.repair_rate_permille),
             book: None,
             feed: PlanFeed::default(),
+            was_plan: false,
             ahead: None,
             later: BTreeSet::new(),
             later_cursor: None,
@@ -91,12 +94,13 @@ impl Allocator {
 
     /// Opens the book of a new term, or turns to what has changed since the last batch.
     async fn open_book(&mut self, proof: &LeaseProof) -> Result<(), StoreError> {
+        // First: whoever sees the topology that a plan wrote has been told to look at the plans.
+        let topology = self.view.topology();
         let is_due = self.work.take_plans() || self.book.as_ref().is_none_or(|book| book.term != proof.term);
         if is_due && let Err(error) = self.feed.refresh(&self.store).await {
             self.work.look_at_plans();
             return Err(error);
         }
-        let topology = self.view.topology();
         let leaving = self.feed.leaving().clone();
         match &mut self.book {
             Some(book) if book.term == proof.term => {
@@ -142,8 +146,21 @@ impl Allocator {
         }
     }
 
-    /// The next batch, plans first: somebody waits for them.
+    /// The next batch: the moves of one plan, or what everybody else needs; in turn, when there is both.
     async fn gather(&mut self, now: Instant) -> Result<Gathered, StoreError> {
+        let mut gathered = Gathered::default();
+        for is_plan in [!self.was_plan, self.was_plan] {
+            gathered = if is_plan { self.gather_moves(now).await? } else { self.gather_work(now) };
+            if !gathered.requests.is_empty() {
+                self.was_plan = is_plan;
+                break;
+            }
+        }
+        Ok(gathered)
+    }
+
+    /// The moves of the plan whose turn it is.
+    async fn gather_moves(&mut self, now: Instant) -> Result<Gathered, StoreError> {
         let mut gathered = Gathered::default();
         let mut taken = BTreeSet::new();
         let Some(book) = &self.book else { return Ok(gathered) };
@@ -155,17 +172,24 @@ impl Allocator {
                 gathered.push(asked);
             }
         }
+        Ok(gathered)
+    }
+
+    /// What the instances need that are worth a look.
+    fn gather_work(&mut self, now: Instant) -> Gathered {
+        let mut gathered = Gathered::default();
+        let mut taken = BTreeSet::new();
+        let Some(book) = &self.book else { return gathered };
         self.pace.observe(&book.topology.topology, now);
-        let mut ids = self.work.take(BATCH_MAX.saturating_sub(gathered.requests.len()));
+        let mut ids = self.work.take(BATCH_MAX);
         if now.duration_since(self.later_looked) >= LATER_EVERY {
             self.later_looked = now;
             ids.extend(take_later(&mut self.later, &mut self.later_cursor));
         }
         let mut ids = ids.into_iter();
         for id in ids.by_ref() {
+            // One that was waiting may have been hinted at as well.
             if taken.contains(&id) {
-                // A plan moves it in this batch; whatever else it needs is looked at after that.
-                self.later.insert(id);
                 continue;
             }
             match look(book, Some(&mut self.pace), &self.view, &id, now) {
@@ -183,7 +207,7 @@ impl Allocator {
             }
         }
         self.later.extend(ids);
-        Ok(gathered)
+        gathered
     }
 
     /// The next batch, decided: the one that was decided ahead if it still fits, else a new one.
@@ -206,12 +230,13 @@ impl Allocator {
     async fn commit(&mut self, proof: &LeaseProof, batch: Prepared, now: Micros) -> Result<u64, StoreError> {
         let Some(book) = self.book.clone() else { return Ok(0) };
         let next = self.next_ahead(&batch);
+        let actor = batch.find_plan().map_or_else(|| ACTOR.to_owned(), plan_actor);
         let Prepared { decided, seen, plan_moves, .. } = batch;
         let commit = self.store.commit_batch(BatchCommit {
             lease: proof,
             topology_version: book.topology.version,
             now,
-            actor: ACTOR,
+            actor: &actor,
             base: book.base,
             frame: &book.frame,
             start: &book.state,

@@ -5,8 +5,10 @@
 
 mod board;
 mod driver;
+mod retention;
 mod upkeep;
 
 pub use board::{TaskBoard, TaskRow};
 pub use driver::{Driver, Schedule, Status, Task, TaskError};
+pub use retention::ForgetHistory;
 pub use upkeep::{AppendAudit, Expire, Follow, ForgetAnswers, KeepLease, Recount, Wake};

@@ -1,8 +1,8 @@
 //! Keeps the view current: loads everything once, then follows changes in commit order.
 //!
 //! A change id that differs at a known revision, or a head that is smaller than ours, means that the database failed
-//! over to another history: then the view is loaded anew. Rows are read as they are now, so a later change may be
-//! seen early and is applied again without harm.
+//! over to another history: then the view is loaded anew, and so it is when changes that it lacks were forgotten. Rows
+//! are read as they are now, so a later change may be seen early and is applied again without harm.
 
 use std::sync::Arc;
 
@@ -56,6 +56,7 @@ impl Follower {
         let mut snapshot = self.store.snapshot().await?;
         let head = snapshot.head();
         let parts = snapshot.topology().await?;
+        self.work.look_at_plans();
         self.view.set_topology(parts, head.topology_version)?;
         let mut known = Vec::new();
         let mut rows = snapshot.instances(None, INSTANCES_PER_READ).await?;
@@ -101,6 +102,11 @@ impl Follower {
             tracing::warn!(%revision, "the database has another history than the view: loading anew");
             return self.load().await.map(|_| true);
         }
+        if changes.windows(2).any(|pair| pair[1].revision.0 != pair[0].revision.0 + 1) {
+            // Revisions have no gaps, so the changes between were forgotten; one of them may have deleted something.
+            tracing::info!(%revision, "changes after the view were forgotten: loading anew");
+            return self.load().await.map(|_| true);
+        }
         let new = if revision.0 > 0 { &changes[1..] } else { &changes[..] };
         let Some(last) = new.last() else { return Ok(false) };
         self.apply(new).await?;
@@ -115,6 +121,10 @@ impl Follower {
             let parts = snapshot.topology().await?;
             let version = snapshot.head().topology_version;
             snapshot.close().await?;
+            if version != self.view.topology().version {
+                // Before it is shown: a book that has turned to what a plan wrote knows what the plan takes away.
+                self.work.look_at_plans();
+            }
             // The allocator compares the verdicts and looks at everybody only if one can have changed.
             self.view.set_topology(parts, version)?;
         }

@@ -7,12 +7,13 @@ mod entry;
 mod follow;
 mod symbols;
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use domain::ids::{InstanceId, ProductId, Revision};
-use domain::orchestration::{Parts, Subject, Topology};
+use domain::orchestration::{Frame, Parts, Subject, Topology};
 use domain::time::Micros;
 use papaya::HashMap;
 use store::InstanceRow;
@@ -31,6 +32,20 @@ pub struct TopologyView {
     pub fragments: NodeFragments,
     /// The version of the topology row it was read at; the allocator's commit demands it.
     pub version: i64,
+    /// Made when first asked for.
+    frame: OnceLock<Frame>,
+}
+
+impl TopologyView {
+    fn new(topology: Topology, version: i64) -> Self {
+        let fragments = NodeFragments::build(&topology);
+        Self { topology, fragments, version, frame: OnceLock::new() }
+    }
+
+    /// What decisions on this topology rest on, while no plan takes anything away.
+    pub fn frame(&self) -> &Frame {
+        self.frame.get_or_init(|| Frame::build(&self.topology, &BTreeSet::new()))
+    }
 }
 
 /// The in-memory view.
@@ -44,10 +59,8 @@ pub struct View {
 impl View {
     /// An empty view at revision 0.
     pub fn empty() -> Self {
-        let topology = Topology::default();
-        let fragments = NodeFragments::build(&topology);
         Self {
-            topology: ArcSwap::from_pointee(TopologyView { topology, fragments, version: 0 }),
+            topology: ArcSwap::from_pointee(TopologyView::new(Topology::default(), 0)),
             instances: HashMap::new(),
             symbols: Symbols::default(),
             head: watch::Sender::new(Revision::default()),
@@ -132,9 +145,7 @@ impl View {
 
     /// Replaces the topology.
     fn set_topology(&self, parts: Parts, version: i64) -> Result<(), domain::orchestration::TopologyError> {
-        let topology = Topology::build(parts)?;
-        let fragments = NodeFragments::build(&topology);
-        self.topology.store(Arc::new(TopologyView { topology, fragments, version }));
+        self.topology.store(Arc::new(TopologyView::new(Topology::build(parts)?, version)));
         Ok(())
     }
 

@@ -60,6 +60,12 @@ async fn broken_manifests_are_named_by_line_and_field(server: Server) {
     let two = "kind: ResourceGroup\nid: a\nregion: no\n---\nkind: ResourceGroup\nid: b\nregion: no\n";
     let refused = server.apply("", two).await.problem(422, "invalid-manifest");
     assert_eq!(refused["faults"].as_array().unwrap().len(), 2, "all faults are listed");
+    let both = "kind: ResourceGroup\nid: a\nregion: no\n---\nkind: Instance\nid: x\nproduct: basci\n---\nkind: Product\nid: \
+                gold\naccess_template: standard\n---\nkind: Instance\nid: y\nproduct: gold\njurisdiction: Mars\n";
+    let refused = server.apply("", both).await.problem(422, "invalid-manifest");
+    let found: Vec<&str> =
+        refused["faults"].as_array().unwrap().iter().map(|fault| fault["code"].as_str().unwrap()).collect();
+    assert_eq!(found, ["missing-reference", "missing-reference", "unknown-jurisdiction"], "those of instances too");
     let mixed = "kind: ResourceGroup\nid: eu-west-a\nregion: us-east\n---\nkind: Node\nid: ams-01\ngroups: \
                  [eu-west-a, eu-west-b]\nruntime_template: edge-v3\noutbound_template: direct\n";
     server.apply("", mixed).await.problem(422, "invalid-manifest");

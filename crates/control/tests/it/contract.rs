@@ -9,6 +9,7 @@ use crate::on_both_engines;
 on_both_engines! {
     applying_twice_changes_nothing
     an_instance_is_put_with_its_ownership_and_resolves
+    a_former_refusal_is_no_answer
     a_list_is_paged_and_reads_back
     conditions_guard_writes
     a_key_carries_a_write_out_once
@@ -74,6 +75,29 @@ async fn an_instance_is_put_with_its_ownership_and_resolves(server: Server) {
     assert_eq!(history["rows"].as_array().unwrap().len(), 2, "{history}");
     let back = server.put("/v1/instances/svc-1", json!({"product": "basic", "jurisdiction": "EU"})).await.expect(200);
     assert_eq!(back["generation"], 2, "a re-created id continues its generation");
+}
+
+async fn a_former_refusal_is_no_answer(server: Server) {
+    server.apply("", FLEET).await.expect(200);
+    let instance = |jurisdiction: &str| json!({"product": "basic", "jurisdiction": jurisdiction});
+    for n in 0..5 {
+        let path = format!("/v1/instances/svc-{n}");
+        let refused = server.put(&path, instance("US")).await.expect(201);
+        assert_eq!(refused["group"], serde_json::Value::Null, "the boundary has no group there: {refused}");
+        assert_ne!(refused["reason"], "pending", "{refused}");
+        let owned = server.put(&path, instance("EU")).await.expect(200);
+        assert_eq!(owned["region"], "eu-west", "{owned}");
+    }
+    let rows = |jurisdiction: &str| -> String {
+        let row = |n| format!("{{\"id\":\"row-{n}\",\"product\":\"basic\",\"jurisdiction\":\"{jurisdiction}\"}}\n");
+        (0..500).map(row).collect()
+    };
+    assert_eq!(server.import("?wait=true", rows("US")).await.expect(200)["pending"], 0);
+    assert_eq!(server.import("?wait=true", rows("EU")).await.expect(200)["pending"], 0);
+    for n in [0, 250, 499] {
+        let owner = server.get(&format!("/v1/instances/row-{n}/ownership")).await.expect(200);
+        assert_eq!(owner["region"], "eu-west", "{owner}");
+    }
 }
 
 async fn a_list_is_paged_and_reads_back(server: Server) {

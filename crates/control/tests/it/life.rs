@@ -90,3 +90,14 @@ async fn a_reader_may_demand_a_revision(server: Server) {
     assert_eq!(behind.problem(503, "view-behind")["demanded"], 999_999_999);
     assert!(!behind.header("retry-after").is_empty());
 }
+
+/// A lease that a stalled transaction outlasts would leave nobody to lead.
+#[tokio::test]
+async fn a_lease_too_short_is_refused_at_the_start() {
+    let data = tempfile::tempdir().unwrap();
+    let mut settings = control::settings::Settings::new(data.path().to_owned());
+    settings.listen.set_port(0);
+    settings.lease_ttl = std::time::Duration::from_millis(3_999);
+    let refused = control::wiring::start(settings).await.err().unwrap();
+    assert!(refused.to_string().contains("4000 ms"), "{refused}");
+}

@@ -9,3 +9,4 @@ mod counting;
 mod fixture;
 mod import;
 mod life;
+mod plans;

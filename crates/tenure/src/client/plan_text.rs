@@ -16,7 +16,7 @@ const SKIPPED_SHOWN: usize = 20;
 
 /// What a plan would do.
 pub fn preview(plan: &Plan) -> String {
-    let mut parts = vec![head(plan), blast_radius(plan), groups(plan), blocked(plan)];
+    let mut parts = vec![head(plan), blast_radius(plan), groups(plan), blocked(plan), left_alone(plan)];
     parts.push(format!(
         "Balance, the fullest group over the mean of its boundary: {} → {}",
         plan.before.max_over_mean, plan.after.max_over_mean
@@ -94,6 +94,16 @@ fn blocked(plan: &Plan) -> String {
     let line = |(code, number): (&String, &u64)| format!("  {number} {code}: {}", meaning(code));
     let lines: Vec<String> = plan.blocked.iter().map(line).collect();
     if lines.is_empty() { String::new() } else { format!("Blocked:\n{}", lines.join("\n")) }
+}
+
+/// What an undo does not take back.
+fn left_alone(plan: &Plan) -> String {
+    let line = |it: &wire::plan::PlanObject| format!("  {} {}", it.kind, it.id);
+    let lines: Vec<String> = plan.left_alone.iter().map(line).collect();
+    if lines.is_empty() {
+        return String::new();
+    }
+    format!("Left alone, since they were edited after the plan that is taken back:\n{}", lines.join("\n"))
 }
 
 fn meaning(code: &str) -> &str {
@@ -175,6 +185,7 @@ mod tests {
             created: Micros(0),
             actor: "token:t".to_owned(),
             undo_of: None,
+            left_alone: vec![wire::plan::PlanObject { kind: "Node".to_owned(), id: "ams-01".to_owned() }],
             error: None,
         }
     }
@@ -195,6 +206,9 @@ mod tests {
 
             Blocked:
               2 no-candidate: no group of the boundary can take the instance
+
+            Left alone, since they were edited after the plan that is taken back:
+              Node ams-01
 
             Balance, the fullest group over the mean of its boundary: 1.5 → 1
 

@@ -213,7 +213,7 @@ fn duration(text: &str) -> Result<Duration, ()> {
 
 /// A lease must outlast the transactions that the database throws out for stalling, twice over.
 fn lease(text: &str) -> Result<Duration, ()> {
-    duration(text).and_then(|it| if it >= Duration::from_secs(4) { Ok(it) } else { Err(()) })
+    duration(text).and_then(|it| if it.as_micros() >= store::LEASE_TTL_MIN_US as u128 { Ok(it) } else { Err(()) })
 }
 
 /// A duration that passes.

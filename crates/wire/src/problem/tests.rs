@@ -105,7 +105,11 @@ fn a_refused_change_lists_whom_it_would_hurt() {
           Node "n1" in its field groups
         hint: change or delete the objects that `by` lists first"#]],
     );
-    assert_eq!(Problem::still_referenced(Kind::ResourceGroup, "g", &by, 700).referrers().len(), REFERRERS_MAX);
+    let many = Problem::still_referenced(Kind::ResourceGroup, "g", &by, 700);
+    assert_eq!(many.referrers().len(), REFERRERS_MAX);
+    let shown = many.to_string();
+    assert_eq!(shown.matches("\n  Node ").count(), REFERRERS_SHOWN);
+    assert!(shown.contains("\n  … and 680 more\n"), "{shown}");
     let boundary = DisruptedBoundary { access_template: "standard".into(), owners: 5000, invalid: 900, limit: 500 };
     check(
         &Problem::too_disruptive(&[boundary]),

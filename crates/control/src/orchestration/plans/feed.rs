@@ -12,20 +12,18 @@ use domain::orchestration::{Ask, Decided};
 use domain::reason::Reason;
 use store::{Intent, PlanMove, PlanMoveOf, Store, StoreError};
 
+use super::plan_actor;
 use super::record::{PlanRecord, STEP_MOVE};
 use crate::clock;
 use crate::orchestration::book::{Book, Leaving};
 use crate::orchestration::gather::{Asked, request_of};
 use crate::view::View;
 
-/// Moves of all plans in one batch; leaves room for everybody else.
+/// Moves of a plan in one batch: some 25 ms, after which everybody else has a turn.
 const MOVES_PER_BATCH: u64 = 2_000;
 
 /// A plan may save up so much of its rate, in milliseconds.
 const BURST_MS: u64 = 1_000;
-
-/// The actor of skipped moves.
-const ACTOR: &str = "plan";
 
 /// A move as a request.
 pub(in crate::orchestration) struct Planned {
@@ -117,7 +115,7 @@ impl PlanFeed {
         &self.leaving
     }
 
-    /// The moves that are due.
+    /// The moves that are due, of one plan: they share a batch, and a batch has one actor.
     pub(in crate::orchestration) async fn next(
         &mut self,
         store: &Store,
@@ -126,10 +124,9 @@ impl PlanFeed {
         now: Instant,
     ) -> Result<Vec<Planned>, StoreError> {
         let mut planned = Vec::new();
-        let mut room = MOVES_PER_BATCH;
         for plan in self.in_turn() {
             let Some(Moving { pace, since }) = self.moving.get_mut(&plan) else { continue };
-            let due = pace.due(now).min(room);
+            let due = pace.due(now).min(MOVES_PER_BATCH);
             let limit = u32::try_from(due).unwrap_or(u32::MAX);
             if limit == 0 || view.revision() < *since {
                 continue;
@@ -138,7 +135,6 @@ impl PlanFeed {
             let plan = &plan;
             let mut skipped = Vec::new();
             for it in store.pending_moves(plan, None, limit).await? {
-                room = room.saturating_sub(1);
                 match request(view, book, &it) {
                     Ok(asked) => planned.push(Planned { plan: plan.clone(), ordinal: it.ordinal, asked }),
                     Err(why) => skipped.push((it.ordinal, why)),
@@ -146,9 +142,12 @@ impl PlanFeed {
             }
             pace.spend(skipped.len() as u64);
             if !skipped.is_empty() {
-                let mut change = store.begin(Intent::Plans, ACTOR, clock::now()).await?;
+                let mut change = store.begin(Intent::Plans, &plan_actor(plan), clock::now()).await?;
                 change.skip_plan_moves(plan, &skipped).await?;
                 change.commit().await?;
+            }
+            if !planned.is_empty() {
+                break;
             }
         }
         Ok(planned)

@@ -9,7 +9,14 @@ mod record;
 mod runner;
 mod service;
 
+use domain::ids::PlanId;
+
 pub(super) use feed::{PlanFeed, Planned};
 pub use record::PlanRecord;
 pub use runner::PlanRunner;
 pub use service::{PlanAsk, PlanError, PlanView, Plans};
+
+/// The actor of what a plan writes and of the decisions that it asks for.
+pub(super) fn plan_actor(plan: &PlanId) -> String {
+    format!("plan:{plan}")
+}

@@ -10,6 +10,7 @@ use domain::orchestration::plan::{Change as TopologyChange, Command, PlanState, 
 use domain::time::Micros;
 use store::{Change, Intent, Store, StoreError};
 
+use super::plan_actor;
 use super::record::{PlanRecord, STEP_MOVE, STEP_NARROW, STEP_WIDEN};
 use crate::master_data::{Refusal, guard_topology};
 use crate::orchestration::Leadership;
@@ -48,7 +49,7 @@ impl PlanRunner {
     /// Writes what widens, if everything still stands as the plan read it.
     async fn widen(&self, plan: &PlanRecord, now: Micros) -> Result<bool, StoreError> {
         let steps = &plan.draft.steps;
-        let mut change = self.store.begin(Intent::MasterData, &actor(plan), now).await?;
+        let mut change = self.store.begin(Intent::MasterData, &plan_actor(&plan.row.id), now).await?;
         if let Some(drifted) = find_drift(&mut change, plan).await? {
             change.rollback().await?;
             return self
@@ -56,6 +57,10 @@ impl PlanRunner {
                 .await;
         }
         change.put_all(&steps.widen).await?;
+        if !steps.leaving.is_empty() {
+            // A batch that was decided before may have chosen a group that leaves from here on: it decides again.
+            change.move_topology()?;
+        }
         let row = plan.row_widened(change.id());
         self.commit(change, plan, &row).await
     }
@@ -65,7 +70,7 @@ impl PlanRunner {
         if self.store.move_counts(&plan.row.id).await?.pending > 0 {
             return Ok(false);
         }
-        let change = self.store.begin(Intent::Plans, &actor(plan), now).await?;
+        let change = self.store.begin(Intent::Plans, &plan_actor(&plan.row.id), now).await?;
         let row = plan.row_in(PlanState::Applying, STEP_NARROW, None);
         self.commit(change, plan, &row).await
     }
@@ -75,7 +80,7 @@ impl PlanRunner {
         if let Some(left) = self.left_behind(plan).await? {
             return self.fail(plan, left, now).await;
         }
-        let mut change = self.store.begin(Intent::MasterData, &actor(plan), now).await?;
+        let mut change = self.store.begin(Intent::MasterData, &plan_actor(&plan.row.id), now).await?;
         if let Some(drifted) = find_drift(&mut change, plan).await? {
             change.rollback().await?;
             return self.fail(plan, format!("{drifted} was changed while the plan was applied"), now).await;
@@ -132,7 +137,7 @@ impl PlanRunner {
 
     async fn fail(&self, plan: &PlanRecord, error: String, now: Micros) -> Result<bool, StoreError> {
         tracing::warn!(plan = %plan.row.id, error, "a plan has failed");
-        let change = self.store.begin(Intent::Plans, &actor(plan), now).await?;
+        let change = self.store.begin(Intent::Plans, &plan_actor(&plan.row.id), now).await?;
         let state = plan.state.after(Command::Fail).unwrap_or(PlanState::Failed);
         let row = plan.row_in(state, plan.row.step, Some(error));
         self.commit(change, plan, &row).await
@@ -148,11 +153,6 @@ impl PlanRunner {
         self.wake.follow();
         Ok(true)
     }
-}
-
-/// The actor of what a plan writes.
-fn actor(plan: &PlanRecord) -> String {
-    format!("plan:{}", plan.row.id)
 }
 
 /// The first object that stands otherwise than the plan read it or wrote it.

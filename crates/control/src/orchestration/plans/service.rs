@@ -7,16 +7,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::ids::{GroupId, InstanceId, PlanId, Revision};
+use domain::master_data::Kind;
 use domain::orchestration::plan::{
-    Change as TopologyChange, Command, DoneMove, Draft, DrainPlanner, IllegalCommand, MovePlanner, PlanKind, PlanState,
-    Planner, RATE_PER_SECOND_MAX, RebalancePlanner, RepairPlanner, TopologyPlanner, changed, plan_steps, reverse_moves,
+    Change as TopologyChange, Command, Deletion, DoneMove, Draft, DrainPlanner, Expectation, IllegalCommand,
+    MovePlanner, PlanKind, PlanState, Planner, RATE_PER_SECOND_MAX, RebalancePlanner, RepairPlanner, TopologyPlanner,
+    changed, plan_steps, reverse_moves,
 };
-use domain::orchestration::{Frame, State};
+use domain::orchestration::{Frame, State, Topology};
 use store::{Intent, MoveCounts, MoveState, PlanMove, PlanRow, Store, StoreError};
+use wire::problem::REFERRERS_MAX;
 
 use super::record::{PlanRecord, STEP_WIDEN};
 use crate::access;
 use crate::clock;
+use crate::master_data::Refusal;
 use crate::tasks::Wake;
 use crate::view::{TopologyView, View};
 
@@ -68,6 +72,8 @@ pub enum PlanError {
     Raced,
     #[error("the plan could not be worked out")]
     Panicked,
+    #[error(transparent)]
+    Refused(#[from] Refusal),
     #[error("the store did not take part")]
     Store(#[from] StoreError),
 }
@@ -106,6 +112,9 @@ impl Plans {
     /// # Errors
     /// [`PlanError::Faults`] names everything that cannot be.
     pub async fn create(&self, ask: PlanAsk, body: serde_json::Value, actor: &str) -> Result<PlanView, PlanError> {
+        if let PlanAsk::Topology { change } = &ask {
+            self.refuse_products_in_use(change).await?;
+        }
         let ground = self.ground().await?;
         let (revision, kind, view) = (ground.revision, ask.kind(), Arc::clone(&self.view));
         let draft = tokio::task::spawn_blocking(move || draft(&ground, &view, &ask));
@@ -126,9 +135,11 @@ impl Plans {
         let topology = &ground.topology.topology;
         let mut draft = Draft { moves: reverse_moves(self.done_moves(id).await?), ..Draft::default() };
         if undone.widened.is_some() {
-            let reverted = changed(topology, &undone.draft.revert).map_err(faults)?;
+            let (back, left_alone) = still_ours(topology, &undone);
+            let reverted = changed(topology, &back).map_err(faults)?;
             draft.steps = plan_steps(topology, &reverted).0;
-            draft.revert = domain::orchestration::plan::revert(topology, &undone.draft.revert);
+            draft.revert = domain::orchestration::plan::revert(topology, &back);
+            draft.left_alone = left_alone;
         }
         draft.summary.moves = draft.moves.len() as u64;
         draft.summary.stay = (self.view.len() as u64).saturating_sub(draft.summary.moves);
@@ -199,6 +210,18 @@ impl Plans {
             self.wake.follow();
         }
         self.get(id).await
+    }
+
+    /// A plan writes no instances, so one that deletes what they refer to could never come to its end.
+    async fn refuse_products_in_use(&self, change: &TopologyChange) -> Result<(), PlanError> {
+        let limit = u32::try_from(REFERRERS_MAX).unwrap_or(u32::MAX);
+        for Deletion { kind, id } in change.deletions.iter().filter(|it| it.kind == Kind::Product) {
+            let needed = self.store.references_to(*kind, id, limit).await?;
+            if needed.total > 0 {
+                return Err(Refusal::StillReferenced { kind: *kind, id: id.clone(), needed }.into());
+            }
+        }
+        Ok(())
     }
 
     /// One topology, and the counters that go with it.
@@ -273,6 +296,36 @@ impl Plans {
             }));
         }
     }
+}
+
+/// What puts back the objects that stand as the plan left them, and the names of those that do not.
+fn still_ours(topology: &Topology, plan: &PlanRecord) -> (TopologyChange, Vec<(Kind, String)>) {
+    let steps = &plan.draft.steps;
+    // What narrows is written in the change that ends the plan.
+    let narrowed = (plan.state == PlanState::Done).then_some(plan.change);
+    let is_deleted = |kind: Kind, id: &str| {
+        narrowed.is_some() && steps.narrow.deletions.iter().any(|it| it.kind == kind && it.id == id)
+    };
+    let mut left_alone = Vec::new();
+    let mut is_ours = |kind: Kind, id: &str| {
+        // What was asked for and stood so before was not written.
+        let Some(read) = steps.expected.iter().find(|it| it.kind == kind && it.id == id) else { return false };
+        let found = Expectation::of(topology, kind, id).change;
+        let is_ours = match found {
+            Some(_) => found == read.change || found == plan.widened || found == narrowed,
+            None => is_deleted(kind, id),
+        };
+        // What the plan made and somebody has deleted is as it was.
+        let is_as_it_was = found.is_none() && read.change.is_none();
+        if !is_ours && !is_as_it_was {
+            left_alone.push((kind, id.to_owned()));
+        }
+        is_ours
+    };
+    let mut back = plan.draft.revert.clone();
+    back.puts.retain(|it| is_ours(it.kind(), it.id()));
+    back.deletions.retain(|it| is_ours(it.kind, &it.id));
+    (back, left_alone)
 }
 
 fn pending((ordinal, it): (u32, domain::orchestration::plan::Move)) -> PlanMove {

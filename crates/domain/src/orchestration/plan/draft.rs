@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::change::Change;
 use super::steps::Steps;
 use crate::ids::{Generation, GroupId, InstanceId, ProductId};
+use crate::master_data::Kind;
 use crate::orchestration::Subject;
 use crate::reason::Reason;
 
@@ -106,6 +107,9 @@ pub struct Draft {
     pub steps: Steps,
     /// What puts the written objects back as they were: the steps of an undo.
     pub revert: Change,
+    /// Only of `undo`: objects that somebody has edited after the plan that is taken back; they stay as they are.
+    #[serde(default)]
+    pub left_alone: Vec<(Kind, String)>,
 }
 
 impl Draft {

@@ -26,7 +26,7 @@ pub struct Expectation {
 
 impl Expectation {
     /// As it stands in a topology.
-    pub(super) fn of(topology: &Topology, kind: Kind, id: &str) -> Self {
+    pub fn of(topology: &Topology, kind: Kind, id: &str) -> Self {
         Self { kind, id: id.to_owned(), change: find_change(topology, kind, id) }
     }
 }
