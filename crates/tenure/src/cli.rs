@@ -178,9 +178,12 @@ pub struct ImportArgs {
     /// Found from the file's name unless told
     #[arg(long, value_enum)]
     pub format: Option<ImportFormat>,
-    /// field=column, field=slug(column), field='text' or weight=count()
+    /// field=column, field=slug(column), field='text', weight=count() or 'field=column{word: text, *: text}'
     #[arg(long = "map", value_name = "FIELD=COLUMN")]
     pub mappings: Vec<String>,
+    /// Take only rows of which this holds: column=value or column!=value
+    #[arg(long = "where", value_name = "COLUMN=VALUE")]
+    pub conditions: Vec<String>,
     /// Do not wait until each instance has its ownership
     #[arg(long)]
     pub no_wait: bool,

@@ -32,14 +32,15 @@ Examples:
   tenure get instances --limit 20 -o json";
 
 pub const IMPORT: &str = "A mapping is field=column, field=slug(column) to make an id of any text,
-field='text' for the same value in each row, or weight=count() for the number
-of rows that say the same group.
+field='text' for the same value in each row, weight=count() for the number of
+rows that say the same group, or field=column{word: text, *: text} to translate.
 
 Examples:
   tenure import groups servers.csv --map 'id=slug(city)' \\
     --map 'region=slug(country)' --map 'weight=count()'
   tenure import nodes servers.csv --map 'id=slug(hostname)' \\
-    --map location.latitude=lat --map \"groups='pool'\"
+    --map location.latitude=lat --map \"groups='pool'\" \\
+    --map 'state=status{online: active, *: disabled}' --where country=NL
   tenure import instances customers.csv --map id=account \\
     --map \"product='basic'\"";
 

@@ -18,6 +18,7 @@ use wire::apply::Applied;
 use wire::import::{Imported, RefusedRow};
 
 use super::apply::count;
+use super::filter::Filter;
 use super::mapping::{Mapping, is_weight_counted};
 use super::{Connection, Failure};
 use crate::cli::{ImportArgs, ImportFormat};
@@ -44,7 +45,8 @@ pub async fn import(at: &Connection, output: Output, args: &ImportArgs) -> Resul
     };
     let progress = progress(&args.file, output);
     let reader = open(&args.file, &progress)?;
-    let rows = Rows { kind, format, mappings: args.mappings.clone() };
+    let rows = Rows { kind, format, mappings: args.mappings.clone(), conditions: args.conditions.clone() };
+    rows.check()?;
     if kind == Kind::Instance {
         import_instances(at, output, args, rows, reader, progress).await
     } else {
@@ -86,14 +88,24 @@ struct Rows {
     kind: Kind,
     format: ImportFormat,
     mappings: Vec<String>,
+    conditions: Vec<String>,
 }
 
 /// A row: its line in the file, and the object or why there is none.
 type Row = (u64, Result<String, RefusedRow>);
 
 impl Rows {
-    /// Reads all rows and hands them on, until `sink` says that nobody wants more.
-    fn read(self, reader: Box<dyn Read + Send>, mut sink: impl FnMut(Row) -> bool) -> Result<(), Failure> {
+    /// Lines of NDJSON are objects already: there are no columns to be told anything about.
+    fn check(&self) -> Result<(), Failure> {
+        let told = self.mappings.first().map(|_| "--map").or(self.conditions.first().map(|_| "--where"));
+        match told.filter(|_| self.format == ImportFormat::Ndjson) {
+            Some(flag) => Err(Failure::usage(format!("{flag} is about the columns of CSV; NDJSON has none"))),
+            None => Ok(()),
+        }
+    }
+
+    /// Reads all rows and hands them on, until `sink` says that nobody wants more. Says how many were left out.
+    fn read(self, reader: Box<dyn Read + Send>, mut sink: impl FnMut(Row) -> bool) -> Result<u64, Failure> {
         match self.format {
             ImportFormat::Ndjson => {
                 for (line, text) in (1u64..).zip(BufReader::with_capacity(CHUNK_BYTES, reader).lines()) {
@@ -102,13 +114,13 @@ impl Rows {
                         break;
                     }
                 }
-                Ok(())
+                Ok(0)
             }
             ImportFormat::Csv => self.read_csv(reader, sink),
         }
     }
 
-    fn read_csv(self, reader: Box<dyn Read + Send>, mut sink: impl FnMut(Row) -> bool) -> Result<(), Failure> {
+    fn read_csv(self, reader: Box<dyn Read + Send>, mut sink: impl FnMut(Row) -> bool) -> Result<u64, Failure> {
         let mut csv = csv::ReaderBuilder::new().flexible(true).buffer_capacity(CHUNK_BYTES).from_reader(reader);
         let header: Vec<String> = csv
             .headers()
@@ -117,11 +129,18 @@ impl Rows {
             .map(|it| it.trim().trim_start_matches('\u{feff}').to_owned())
             .collect();
         let mapping = Mapping::new(self.kind, &header, &self.mappings)?;
+        let filter = Filter::new(&header, &self.conditions)?;
         let mut record = csv::StringRecord::new();
+        let mut left_out = 0;
         loop {
             let line = csv.position().line();
             let row = match csv.read_record(&mut record) {
-                Ok(false) => return Ok(()),
+                Ok(false) => return Ok(left_out),
+                // A blank line stands in its place, so that lines keep their numbers.
+                Ok(true) if !filter.takes(&record) => {
+                    left_out += 1;
+                    Ok(String::new())
+                }
                 Ok(true) => mapping
                     .object(&record)
                     .map(|it| Value::Object(it).to_string())
@@ -129,7 +148,7 @@ impl Rows {
                 Err(error) => Err(RefusedRow { line, code: "broken-row".to_owned(), detail: error.to_string() }),
             };
             if !sink((line, row)) {
-                return Ok(());
+                return Ok(left_out);
             }
         }
     }
@@ -141,6 +160,8 @@ struct Sent {
     refused: Vec<RefusedRow>,
     /// Line of the stream → line of the file, from where they differ anew.
     lines: BTreeMap<u64, u64>,
+    /// Rows that `--where` did not take.
+    left_out: u64,
 }
 
 impl Sent {
@@ -179,6 +200,7 @@ async fn import_instances(
     // A bad file is the better explanation of a broken stream.
     let sent = sent?;
     let mut imported = answer?;
+    remark_left_out(output, sent.left_out);
     for row in &mut imported.refused {
         row.line = sent.line_in_file(row.line);
     }
@@ -194,7 +216,7 @@ fn send_rows(rows: Rows, reader: Box<dyn Read + Send>, sender: &mpsc::Sender<Vec
     let mut sent = Sent::default();
     let mut chunk = Vec::with_capacity(CHUNK_BYTES + 4096);
     let mut stream_line = 0u64;
-    rows.read(reader, |(line, row)| {
+    let left_out = rows.read(reader, |(line, row)| {
         stream_line += 1;
         if sent.line_in_file(stream_line) != line {
             sent.lines.insert(stream_line, line);
@@ -210,6 +232,7 @@ fn send_rows(rows: Rows, reader: Box<dyn Read + Send>, sender: &mpsc::Sender<Vec
         // Nobody listens any more when the server has refused; its answer says why.
         let _ = sender.blocking_send(chunk);
     }
+    sent.left_out = left_out;
     Ok(sent)
 }
 
@@ -237,6 +260,13 @@ fn imported_text(imported: &Imported) -> String {
         lines.push(format!("{pending} have no owner yet: tenure doctor says who leads"));
     }
     lines.join("\n")
+}
+
+fn remark_left_out(output: Output, rows: u64) {
+    if rows > 0 {
+        let rows = usize::try_from(rows).unwrap_or(usize::MAX);
+        output.remark(&format!("{} left out by --where", count(rows, "row")));
+    }
 }
 
 fn refuse_if_any(imported: &Imported) -> Result<(), Failure> {
@@ -270,7 +300,7 @@ async fn import_objects(
     let mut objects: BTreeMap<String, Said> = BTreeMap::new();
     let mut faults: Vec<String> = Vec::new();
     let path = args.file.display().to_string();
-    rows.read(reader, |(line, row)| {
+    let left_out = rows.read(reader, |(line, row)| {
         let object =
             row.map_err(|refused| refused.detail).and_then(|text| match serde_json::from_str::<Value>(&text) {
                 Ok(Value::Object(mut fields)) => {
@@ -316,5 +346,6 @@ async fn import_objects(
     let query: &[(&str, &str)] = if args.allow_disruption { &[("allow_disruption", "true")] } else { &[] };
     let request = at.request(Method::POST, "/v1/apply").query(query).json(&array);
     let applied: Applied = at.ask(request).await?;
+    remark_left_out(output, left_out);
     output.text_or(&applied, || super::apply::summary_line(&applied, false))
 }

@@ -6,6 +6,7 @@ pub mod answers;
 pub mod apply;
 pub mod counting;
 pub mod describe;
+mod filter;
 pub mod import;
 mod mapping;
 pub mod objects;

@@ -57,6 +57,34 @@ fn nodes_and_groups_come_from_an_inventory_too() {
 }
 
 #[test]
+fn words_are_translated_and_rows_left_out() {
+    let ground = Ground::new();
+    let server = serve(&ground, 0);
+    ground.write("pops.csv", "host,pool,status\nams-1,eu-a,online\nams-2,eu-b,offline\nsyd-1,au-a,online\n");
+    let import = |state: &str, more: &[&str]| {
+        let fixed = ["import", "nodes", "pops.csv", "--map", "id=host", "--map", "groups=pool"];
+        let same = ["--map", "runtime_template='edge'", "--map", "outbound_template='direct'", "--map", state];
+        server.run(&[&fixed[..], &same, more].concat())
+    };
+    let ran = import("state=status{online: active, *: disabled}", &["--where", "pool!=au-a"]);
+    says(&ran.err, &["1 row left out by --where"]);
+    says(&ran.ok(), &["2 created"]);
+    assert_eq!(server.json(&["get", "node", "ams-1"])["state"], "active");
+    assert_eq!(server.json(&["get", "node", "ams-2"])["state"], "disabled");
+    let ran = import("state=status{online: active}", &[]);
+    assert_eq!(ran.code, 1, "{ran:?}");
+    says(&ran.err, &["pops.csv:3:", "state", "\"offline\""]);
+    let ran = import("state=status", &["--where", "pol=eu-a"]);
+    assert_eq!(ran.code, 2, "{ran:?}");
+    says(&ran.err, &["--where pol=eu-a", "did you mean \"pool\"?"]);
+    ground.write("customers.csv", "id,product,tier\na,basic,gold\nb,none,free\nc,basic,gold\nd,nothing,gold\n");
+    let ran = server.run(&["import", "instances", "customers.csv", "--where", "tier=gold"]);
+    says(&ran.out, &["line 5:", "nothing", "2 accepted", "1 refused"]);
+    ground.write("rows.ndjson", "{\"id\":\"a\",\"product\":\"basic\"}\n");
+    assert_eq!(server.run(&["import", "instances", "rows.ndjson", "--where", "id=a"]).code, 2);
+}
+
+#[test]
 fn regions_and_groups_come_from_the_same_file_as_their_servers() {
     let ground = Ground::new();
     let server = serve(&ground, 0);
