@@ -66,7 +66,7 @@ impl Reading {
     pub async fn usage(&self, instance: &InstanceId, range: &UsageRange) -> Result<Visible, StoreError> {
         let mut last = Visible::default();
         for _ in 0..READS_MAX {
-            let read = self.store.usage(instance, range.clone()).await?;
+            let read = self.store.usage(instance, *range).await?;
             let here = read.marks.iter().find(|(replica, _)| *replica == self.counting.replica);
             let others = read.marks.iter().any(|(replica, _)| *replica != self.counting.replica);
             let mut pending = here.and_then(|(_, mark)| self.pending(instance, *mark));

@@ -72,6 +72,12 @@ async fn usage(server: &Server, id: &str) -> (u64, u64) {
     (sum("durable"), sum("pending"))
 }
 
+/// Both together: a server that starts flushes at once.
+async fn visible(server: &Server, id: &str) -> u64 {
+    let (durable, pending) = usage(server, id).await;
+    durable + pending
+}
+
 /// Every byte is somewhere; answers the sum received of all shards.
 async fn balanced(server: &Server) -> u64 {
     let deep = server.get("/v1/conservation?deep=true").await.expect(200);
@@ -205,11 +211,11 @@ async fn running_totals_become_deltas(server: Server) {
     flush(&server).await;
     let server = server.restart().await;
     report(&server, &total(1, 3, 170)).await.expect(200);
-    assert_eq!(usage(&server, "svc-1").await, (150, 20));
+    assert_eq!(visible(&server, "svc-1").await, 170);
     let rewound = report(&server, &total(1, 4, 30)).await.expect(200);
     assert_eq!(rewound["rejected"][0]["code"], "rewind", "{rewound}");
     report(&server, &total(1, 5, 40)).await.expect(200);
-    assert_eq!(usage(&server, "svc-1").await, (150, 30));
+    assert_eq!(visible(&server, "svc-1").await, 180);
     report(&server, &total(2, 1, 7)).await.expect(200);
     flush(&server).await;
     assert_eq!(usage(&server, "svc-1").await, (187, 0));
@@ -223,7 +229,7 @@ async fn a_restart_replays_what_is_not_committed(server: Server) {
     flush(&server).await;
     report(&server, &body(1, 2, &[("svc-1", 10, 0), ("svc-2", 20, 0), ("svc-3", 30, 0)])).await.expect(200);
     let server = server.restart().await;
-    assert_eq!(usage(&server, "svc-1").await, (1, 10));
+    assert_eq!(visible(&server, "svc-1").await, 11);
     assert_eq!(report(&server, &body(1, 2, &[("svc-1", 10, 0)])).await.expect(200)["result"], "duplicate");
     report(&server, &body(1, 3, &[("svc-1", 100, 0), ("unknown", 3, 0)])).await.expect(200);
     assert_eq!(balanced(&server).await, 164);
@@ -264,7 +270,7 @@ async fn a_lost_disk_is_told_and_a_replay_counts_once(server: Server) {
         let taken = report(&server, one).await.expect(200);
         assert_eq!(taken["result"], if one["sequence"] == 1 { "duplicate" } else { "applied" }, "{taken}");
     }
-    assert_eq!(usage(&server, "svc-1").await, (1, 9));
+    assert_eq!(visible(&server, "svc-1").await, 10);
     flush(&server).await;
     assert_eq!(usage(&server, "svc-1").await, (10, 0));
     assert_eq!(usage(&server, "svc-2").await, (100, 0));
@@ -285,7 +291,7 @@ async fn a_log_that_fails_refuses_the_whole_group(server: Server) {
     assert_eq!(usage(&server, "svc-1").await, (0, 1), "what reached the disk and was refused is removed");
     assert_eq!(report(&server, &body(1, 2, &[("svc-1", 10, 0)])).await.expect(200)["result"], "applied");
     let server = server.restart().await;
-    assert_eq!(usage(&server, "svc-1").await, (0, 11));
+    assert_eq!(visible(&server, "svc-1").await, 11);
     flush(&server).await;
     assert_eq!(balanced(&server).await, 11);
 }
@@ -390,4 +396,102 @@ async fn what_is_cleaned_is_still_balanced(server: Server) {
     flush(&server).await;
     assert_eq!(usage(&server, "svc-1").await, (4, 0));
     assert_eq!(balanced(&server).await, 7);
+}
+
+/// The database as it was, in place of the one that is.
+async fn stop_and(server: Server, meanwhile: impl FnOnce(&std::path::Path), settings: Settings) -> Server {
+    let Server { running, data, .. } = server;
+    running.shutdown().await;
+    meanwhile(data.path());
+    Server::start(data, settings).await
+}
+
+fn keep(data: &std::path::Path) {
+    std::fs::copy(data.join("tenure.db"), data.join("kept.db")).unwrap();
+}
+
+fn put_back(data: &std::path::Path) {
+    for aside in ["tenure.db-wal", "tenure.db-shm"] {
+        let _ = std::fs::remove_file(data.join(aside));
+    }
+    std::fs::copy(data.join("kept.db"), data.join("tenure.db")).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_lost_its_last_commits_is_refilled() {
+    let server = Server::sqlite().await;
+    fleet(&server).await;
+    let settings = Settings::clone(&server.running.parts().settings);
+    report(&server, &body(1, 1, &[("svc-1", 1, 0)])).await.expect(200);
+    flush(&server).await;
+    let server = stop_and(server, keep, settings.clone()).await;
+    report(&server, &body(1, 2, &[("svc-1", 10, 0), ("svc-2", 20, 0), ("unknown", 3, 0)])).await.expect(200);
+    flush(&server).await;
+    report(&server, &body(1, 3, &[("svc-1", 100, 0)])).await.expect(200);
+    let server = stop_and(server, put_back, settings).await;
+    assert_eq!(visible(&server, "svc-1").await, 111);
+    assert_eq!(report(&server, &body(1, 3, &[("svc-1", 100, 0)])).await.expect(200)["result"], "duplicate");
+    flush(&server).await;
+    assert_eq!((usage(&server, "svc-1").await, usage(&server, "svc-2").await), ((111, 0), (20, 0)));
+    assert_eq!(balanced(&server).await, 134);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_went_back_further_than_the_log_is_told() {
+    let server = Server::sqlite().await;
+    fleet(&server).await;
+    let settings = Settings { retain_committed: Duration::ZERO, ..Settings::clone(&server.running.parts().settings) };
+    report(&server, &body(1, 1, &[("svc-1", 1, 0)])).await.expect(200);
+    flush(&server).await;
+    let server = stop_and(server, keep, settings.clone()).await;
+    report(&server, &body(1, 2, &[("svc-1", 10, 0)])).await.expect(200);
+    flush(&server).await;
+    server.post("/v1/tasks/cleanup/run", json!({})).await.expect(200);
+    server.until("/v1/intake", |it| it["replicas"][0]["here"]["log_bytes"] == 0).await;
+    let server = stop_and(server, put_back, settings).await;
+    let intake = server.get("/v1/intake").await.expect(200);
+    assert!(intake["replicas"][0]["here"]["missing"].is_string(), "{intake}");
+    assert_eq!(usage(&server, "svc-1").await, (1, 0));
+    // The reporter kept what it was told is not committed, and sends it again.
+    assert_eq!(report(&server, &body(1, 2, &[("svc-1", 10, 0)])).await.expect(200)["result"], "applied");
+    flush(&server).await;
+    assert_eq!(usage(&server, "svc-1").await, (11, 0));
+    assert_eq!(balanced(&server).await, 11);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bounds_refuse_before_anything_is_dropped() {
+    let data = tempfile::tempdir().unwrap();
+    let mut settings = Settings::new(data.path().to_owned());
+    (settings.parked_max, settings.log_bytes_max, settings.queue_bytes_max) = (2, 2_000, 3_000);
+    let server = Server::start(data, settings).await;
+    fleet(&server).await;
+    let unknown = |n: u64| format!("unknown-{n}");
+    let (a, b, c) = (unknown(1), unknown(2), unknown(3));
+    report(&server, &body(1, 1, &[(&a, 1, 0), (&b, 1, 0)])).await.expect(200);
+    let refused = report(&server, &body(1, 2, &[("svc-1", 1, 0), (&c, 1, 0)])).await;
+    refused.problem(429, "too-many-parked");
+    assert!(!refused.header("retry-after").is_empty());
+    assert_eq!(usage(&server, "svc-1").await, (0, 0), "nothing of a report that is refused counts");
+    flush(&server).await;
+    report(&server, &body(1, 2, &[(&c, 1, 0)])).await.problem(429, "too-many-parked");
+    // The log fills up; what it has taken stays, and there is room again once it is committed and cleaned.
+    let mut sequence = 2;
+    let full = loop {
+        let taken = report(&server, &body(1, sequence, &[("svc-1", 1, 0), ("svc-2", 1, 0)])).await;
+        if taken.status != 200 {
+            break taken;
+        }
+        sequence += 1;
+    };
+    full.problem(429, "log-full");
+    assert_eq!(usage(&server, "svc-1").await.1, sequence - 2);
+    flush(&server).await;
+    server.post("/v1/tasks/cleanup/run", json!({})).await.expect(200);
+    server.until("/v1/intake", |it| it["replicas"][0]["here"]["log_bytes"] == 0).await;
+    report(&server, &body(1, sequence, &[("svc-1", 1, 0)])).await.expect(200);
+    assert_eq!(balanced(&server).await, 2 + 2 * (sequence - 2) + 1);
+    // More than may wait for the log is told to come back; a report alone is always taken.
+    let many: Vec<(&str, u64, u64)> = (0..200).map(|n| ("svc-1", n, 0)).collect();
+    report(&server, &body(1, sequence + 1, &many)).await.expect(200);
 }

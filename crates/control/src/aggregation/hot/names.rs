@@ -99,7 +99,7 @@ impl Names {
     }
 
     /// How many ids have a number.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.names.len()
     }
 

@@ -90,7 +90,7 @@ struct Running<'a> {
 impl Hot {
     /// A stage over what is there.
     pub fn begin(&self) -> Stage {
-        Stage { group: Group::new(self.open.slots.len(), self.names.len()), undo: Vec::new() }
+        Stage { group: Group::new(self.open.slots.len(), self.names.count()), undo: Vec::new() }
     }
 
     /// Judges a report and stages what it does.
@@ -323,7 +323,7 @@ impl Hot {
             stated: stated.len(),
             undo: stage.undo.len(),
             slots: self.open.slots.len(),
-            names: self.names.len(),
+            names: self.names.count(),
         }
     }
 
