@@ -17,6 +17,7 @@ on_both_engines! {
     a_replay_after_a_lost_disk_counts_once,
     running_totals_after_a_lost_disk_count_once,
     a_disk_lost_twice_counts_once,
+    a_shard_that_is_ahead_stays_ahead,
     a_retired_replica_flushes_nothing_more,
     a_new_home_takes_over_where_the_old_one_stood,
     parked_items_count_once_their_instance_exists,
@@ -77,6 +78,10 @@ async fn a_replay_after_a_lost_disk_counts_once(ground: Ground) {
     intake.fold(&store).await;
     let again = store.load_reporter(&node("n1"), 1).await.unwrap().unwrap();
     assert_eq!((again.vector.ahead().len(), again.totals.received), (0, 120));
+    let mut raw = ground.raw().await;
+    let left = sqlx::query("SELECT 1 FROM reporter_ahead").fetch_all(&mut raw).await.unwrap();
+    assert_eq!(left.len(), 0, "what every shard has passed is forgotten");
+    drop(raw);
     assert_conserved(&store).await;
 }
 
@@ -117,6 +122,30 @@ async fn a_disk_lost_twice_counts_once(ground: Ground) {
     intake.fold(&store).await;
     let recovered = store.recover(&intake.replica, NOW, "test").await.unwrap();
     assert_eq!((recovered.raised.len(), recovered.reporters, recovered.bytes_known_missing), (0, 0, 0));
+    assert_conserved(&store).await;
+}
+
+/// The second life has repeated less than the first had committed when it is lost as well.
+async fn a_shard_that_is_ahead_stays_ahead(ground: Ground) {
+    let store = ground.open().await;
+    let reports: Vec<Report> = (1..=3).map(|n| report("n1", n, &both(10 * n))).collect();
+    let mut intake = Intake::open(&store, "here").await;
+    for it in &reports {
+        intake.accept(&store, it).await;
+    }
+    intake.cut();
+    intake.put_blobs(&store).await.unwrap();
+    intake.commit(&store, shard(ONE), generation(0), generation(1)).await.unwrap();
+    let mut intake = Intake::recover(&store, "here").await;
+    intake.accept(&store, &reports[0]).await;
+    intake.cut();
+    intake.put_blobs(&store).await.unwrap();
+    intake.commit(&store, shard(ONE), generation(1), generation(2)).await.unwrap();
+    let mut intake = Intake::recover(&store, "here").await;
+    let state = store.load_reporter(&node("n1"), 1).await.unwrap().unwrap();
+    assert_eq!((state.vector.through(), state.vector.ahead().get(&shard(ONE))), (0, Some(&3)));
+    replay(&store, &mut intake, &reports).await;
+    assert_eq!((bytes_of(&store, ONE).await, bytes_of(&store, TWO).await), (60, 60));
     assert_conserved(&store).await;
 }
 

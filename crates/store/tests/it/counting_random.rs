@@ -264,6 +264,9 @@ impl World {
 
 /// What a replica does for itself.
 async fn work(store: &Store, intake: &mut Intake, step: &Step) {
+    if matches!(step, Step::Race { .. }) {
+        intake.cut();
+    }
     let marks = store.replica_marks(&intake.replica).await.unwrap().unwrap();
     let to = intake.last_cut;
     match step {
@@ -282,6 +285,9 @@ async fn work(store: &Store, intake: &mut Intake, step: &Step) {
             intake.put_blobs(store).await.unwrap();
             if matches!(step, Step::Commit { .. }) {
                 intake.commit(store, at, from, to).await.unwrap();
+                // Its reply was lost, so it is done again.
+                let again = intake.commit(store, at, from, to).await;
+                assert!(matches!(again, Err(StoreError::WatermarkMoved { found, .. }) if found == to), "{again:?}");
                 return;
             }
             let flush = || store::retry(|| intake.commit(store, at, from, to));
