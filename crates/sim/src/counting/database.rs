@@ -84,6 +84,8 @@ pub enum Refused {
     Moved,
     /// The replica is retired, or another life of it began.
     Fenced,
+    /// The reporter is at home elsewhere.
+    Stranded,
 }
 
 /// Who writes, and as what it takes itself.
@@ -101,6 +103,8 @@ pub struct ShardCommit {
     pub to: u8,
     pub units: Units,
     pub received: u8,
+    /// The last of its generations that has a blob; 0 if none has.
+    pub last_blob: u8,
     /// The last running total among its items.
     pub baseline: Option<u8>,
 }
@@ -125,9 +129,19 @@ impl Database {
     }
 
     /// The first transaction of a flush: what each generation says of its reporter, before any shard commits it.
+    ///
+    /// A home that is missing is written again; [`Refused::Stranded`] when it is elsewhere.
     pub fn put_blobs(&mut self, writer: Writer, blobs: &[(u8, Blob)], defect: Option<Defect>) -> Result<(), Refused> {
         if self.is_fenced(writer) && defect != Some(Defect::FormerLifeWritesBlob) {
             return Err(Refused::Fenced);
+        }
+        let own = u8::try_from(writer.replica).ok();
+        let is_compared = !matches!(defect, Some(Defect::TwoHomes | Defect::HomesAreNotCompared));
+        if is_compared && !blobs.is_empty() {
+            self.home = self.home.or(own);
+            if self.home != own {
+                return Err(Refused::Stranded);
+            }
         }
         for (generation, blob) in blobs {
             let row = &mut self.replicas[writer.replica].blobs[usize::from(*generation)];
@@ -149,7 +163,8 @@ impl Database {
     ) -> Result<(), Refused> {
         let is_closed = self.replicas[writer.replica].is_closed;
         let has_life = self.replicas[writer.replica].life == writer.life || defect == Some(Defect::FormerLifeCommits);
-        let row = &self.replicas[writer.replica].marks[commit.shard];
+        let rows = &self.replicas[writer.replica];
+        let row = &rows.marks[commit.shard];
         let is_compared = !matches!(
             defect,
             Some(Defect::ZombieFlusher | Defect::NoWatermark | Defect::PrunedLedger | Defect::LedgerAfterUsage)
@@ -158,6 +173,11 @@ impl Database {
             return Err(Refused::Fenced);
         }
         if is_compared && row.generation != commit.from {
+            return Err(Refused::Moved);
+        }
+        // A database that failed over may have lost it, and nothing else.
+        let has_blob = commit.last_blob == 0 || rows.blobs[usize::from(commit.last_blob)].sequence > 0;
+        if is_compared && !has_blob && defect != Some(Defect::BlobIsNotDemanded) {
             return Err(Refused::Moved);
         }
         let bit = 1 << commit.to;
@@ -193,12 +213,12 @@ impl Database {
         }
     }
 
-    /// Folds the blobs that every shard has reached, as cleanup does. Returns through which generation.
-    pub fn fold(&mut self, writer: Writer) -> Result<u8, Refused> {
+    /// Folds the blobs that every shard has reached and that are old enough, as cleanup does. Returns through which.
+    pub fn fold(&mut self, writer: Writer, old_enough: u8) -> Result<u8, Refused> {
         if self.is_fenced(writer) {
             return Err(Refused::Fenced);
         }
-        let through = self.replicas[writer.replica].smallest();
+        let through = self.replicas[writer.replica].smallest().min(old_enough);
         self.fold_through(writer.replica, through);
         Ok(through)
     }

@@ -84,6 +84,9 @@ impl Counting {
             Flush::Half { .. } => actions.push(Action::CommitRest { replica }),
         }
         actions.extend([Action::CleanStore { replica }, Action::CleanLog { replica }]);
+        if self.has_failed_over(state) {
+            actions.push(Action::CompareMarks { replica });
+        }
         // What memory still serves matters to readers only.
         if state.budget.reads > 0 || state.reader != Reader::Idle {
             actions.push(Action::Forget { replica });
@@ -98,8 +101,13 @@ impl Counting {
         }
     }
 
+    fn has_failed_over(&self, state: &State) -> bool {
+        state.budget.failovers < self.scope.failovers && state.standby.is_none()
+    }
+
     fn of_reporter(&self, state: &State, replica: u8, actions: &mut Vec<Action>) {
-        if replica > 0 && state.database.home.is_none() && self.defect != Some(Defect::TwoHomes) {
+        let is_first = state.database.home.is_none() && !self.has_failed_over(state);
+        if replica > 0 && is_first && self.defect != Some(Defect::TwoHomes) {
             return;
         }
         // It says one thing after the other, and repeats anything at any time.
@@ -128,6 +136,12 @@ impl Model for Counting {
             if state.budget.retirements > 0 && replica == 0 {
                 actions.push(Action::Retire { replica });
             }
+        }
+        if state.budget.failovers > 0 {
+            actions.push(Action::FallBehind);
+        }
+        if state.standby.is_some() {
+            actions.push(Action::FailOver);
         }
         if state.hanging.is_some() {
             actions.push(Action::WakeAndWriteBlobs);

@@ -15,6 +15,8 @@ use super::switch::Defect;
 pub struct Entry {
     pub generations: [u8; SHARDS],
     pub units: [u8; SHARDS],
+    /// Left out of the flush: the reporter is at home elsewhere. Known to a process only, the log says nothing of it.
+    pub is_withheld: bool,
 }
 
 impl Entry {
@@ -29,6 +31,8 @@ pub struct Disk {
     pub entries: [Entry; REPORTS],
     /// The last cut; one number for all shards unless a defect seals each alone.
     pub cut: [u8; SHARDS],
+    /// The log has nothing of this generation and of those before.
+    pub begins_after: u8,
 }
 
 /// Where the flush of a process stands.
@@ -80,11 +84,15 @@ impl Process {
             return None;
         }
         let life = database.open(replica, defect);
-        let is_behind = (0..SHARDS).any(|shard| database.replicas[replica].generation(shard) > disk.cut[shard]);
-        if is_behind {
+        let rows = &database.replicas[replica];
+        let ends_before = (0..SHARDS).any(|shard| rows.generation(shard) > disk.cut[shard]);
+        let begins_later = rows.smallest() < disk.begins_after && defect != Some(Defect::LogForgetsItsBeginning);
+        if ends_before || begins_later {
             let old = *disk;
             let largest = database.recover(replica, defect);
-            *disk = Disk { cut: [largest; SHARDS], ..Disk::default() };
+            // A log that begins later ends later too: its numbers are not used again.
+            let cut = old.cut.map(|cut| cut.max(largest));
+            *disk = Disk { cut, begins_after: largest, ..Disk::default() };
             if defect == Some(Defect::OldLogIsKept) {
                 disk.entries = old.entries;
             }
@@ -95,34 +103,39 @@ impl Process {
             _ => rows.generation(shard),
         });
         let mut process = Self { life, disk: *disk, marks, serves_above: marks, ..Self::default() };
-        process.baselines = database.baselines;
-        for (entry, total) in disk.entries.iter().zip(1u8..) {
-            for (shard, mark) in marks.iter().enumerate() {
-                if entry.generations[shard] > *mark && entry.units[shard] > 0 {
-                    process.baselines[shard] = total;
-                }
-            }
-        }
         let is_home = database.home.is_some_and(|home| usize::from(home) == replica);
         if is_home || defect == Some(Defect::TwoHomes) {
-            process.learn(&database.vector());
-            let logged = disk.entries.iter().zip(1u8..).filter(|(entry, _)| entry.is_there()).map(|(_, it)| it).max();
-            if defect != Some(Defect::DedupeNotDurable) {
-                process.last = process.last.max(logged);
-            }
+            process.adopt(database, defect);
         }
         Some(process)
     }
 
-    /// Takes over what the store knows of the reporter.
-    fn learn(&mut self, vector: &Vector) {
+    /// Takes over the reporter: what the store knows of it, and what its own log will still bring.
+    ///
+    /// What the log has of generations that every shard has reached says nothing: the store knows it, or left it out.
+    fn adopt(&mut self, database: &Database, defect: Option<Defect>) {
         let small = |number: u64| u8::try_from(number).unwrap_or(u8::MAX);
+        let vector = database.vector();
         self.last = Some(small(vector.through()));
         let ahead = vector.ahead();
         self.ahead = std::array::from_fn(|shard| {
             let shard = u8::try_from(shard).ok().and_then(ShardIndex::new);
             shard.and_then(|shard| ahead.get(&shard)).map_or(0, |sequence| small(*sequence))
         });
+        self.baselines = database.baselines;
+        let is_old_read = defect == Some(Defect::OldLogIsKept);
+        let floor = if is_old_read { 0 } else { self.marks.iter().copied().min().unwrap_or(0) };
+        for (entry, sequence) in self.disk.entries.iter().zip(1u8..).filter(|(entry, _)| !entry.is_withheld) {
+            for (shard, mark) in self.marks.iter().enumerate() {
+                if entry.generations[shard] > *mark && entry.units[shard] > 0 {
+                    self.baselines[shard] = sequence;
+                }
+            }
+            let is_pending = entry.generations.iter().any(|generation| *generation > floor);
+            if is_pending && defect != Some(Defect::DedupeNotDurable) {
+                self.last = self.last.max(Some(sequence));
+            }
+        }
     }
 
     /// Takes a report: whose turn, what it counts, into the open generation, onto the disk.
@@ -139,8 +152,7 @@ impl Process {
             if defect != Some(Defect::TwoHomes) && !database.claim(replica) {
                 return Taken::Refused;
             }
-            self.learn(&database.vector());
-            self.baselines = database.baselines;
+            self.adopt(database, defect);
         }
         let at = |sequence: u8| Position { incarnation: 1, sequence: u64::from(sequence) };
         match turn(self.last.filter(|last| *last > 0).map(at), at(sequence)) {
@@ -208,7 +220,7 @@ impl Process {
             let mut blob = Blob::default();
             for (entry, sequence) in self.disk.entries.iter().zip(1u8..) {
                 // One vector for all shards: it names a report if any of them sealed it here.
-                if entry.is_there() && entry.generations.contains(&generation) {
+                if entry.is_there() && !entry.is_withheld && entry.generations.contains(&generation) {
                     blob.sequence = sequence;
                     let is_first = entry.generations.iter().min() == Some(&generation);
                     blob.units += if is_first { SHARDS as u8 } else { 0 };
@@ -219,14 +231,24 @@ impl Process {
         (from + 1..=to).map(of).filter(|(_, blob)| blob.sequence > 0).collect()
     }
 
+    /// Leaves the reporter out of the generations through this one, and forgets it: it is at home elsewhere.
+    pub fn withhold(&mut self, to: u8) {
+        for entry in self.disk.entries.iter_mut().filter(|entry| entry.generations[0] <= to) {
+            *entry = Entry { units: [0; SHARDS], is_withheld: true, ..*entry };
+        }
+        self.last = None;
+    }
+
     /// What the commit of a shard through a generation brings.
     pub fn shard_commit(&self, shard: usize, to: u8, is_cumulative: bool) -> ShardCommit {
         let from = self.marks[shard];
-        let mut commit = ShardCommit { shard, from, to, units: Units::default(), received: 0, baseline: None };
+        let mut commit =
+            ShardCommit { shard, from, to, units: Units::default(), received: 0, last_blob: 0, baseline: None };
         for (index, entry) in self.disk.entries.iter().enumerate() {
             let generation = entry.generations[shard];
             if from < generation && generation <= to {
                 let units = usize::from(entry.units[shard]);
+                commit.last_blob = if entry.is_withheld { commit.last_blob } else { generation.max(commit.last_blob) };
                 commit.units[index + 1 - units..=index].iter_mut().for_each(|count| *count += 1);
                 commit.received += entry.units[shard];
                 let total = u8::try_from(index + 1).ok();

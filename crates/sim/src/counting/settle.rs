@@ -36,7 +36,7 @@ pub struct Quiet {
 pub fn settle(state: &State, scope: &Scope, defect: Option<Defect>) -> Quiet {
     // Cuts of the quiet end are not those of the scope.
     let scope = Scope { cuts: u8::MAX, ..*scope };
-    let state = State { hanging: None, reader: Reader::Idle, ..state.clone() };
+    let state = State { hanging: None, standby: None, reader: Reader::Idle, ..state.clone() };
     let mut quiet = Quiet { state, scope, defect, actions: Vec::new(), end: Ok(()) };
     quiet.flush_all();
     let first = if quiet.state.is_kept_needed { 1 } else { quiet.state.acknowledged_through() + 1 };
@@ -69,6 +69,7 @@ impl Quiet {
         for replica in (0u8..).take(REPLICAS) {
             for _ in 0..ROUNDS_MAX {
                 let before = self.actions.len();
+                self.take(Action::CompareMarks { replica });
                 if self.state.processes[usize::from(replica)].is_none() {
                     self.take(Action::Start { replica });
                 }

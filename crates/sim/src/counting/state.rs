@@ -14,6 +14,7 @@ pub struct Budget {
     pub stalls: u8,
     pub lost_disks: u8,
     pub retirements: u8,
+    pub failovers: u8,
     pub lost_replies: u8,
     pub reads: u8,
 }
@@ -54,6 +55,8 @@ pub enum Reader {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct State {
     pub database: Database,
+    /// What a standby has, while it is behind. Logs keep what it lacks.
+    pub standby: Option<Database>,
     pub disks: [Disk; REPLICAS],
     pub processes: [Option<Process>; REPLICAS],
     pub hanging: Option<Hanging>,
@@ -75,11 +78,13 @@ impl State {
             stalls: scope.stalls,
             lost_disks: scope.lost_disks,
             retirements: scope.retirements,
+            failovers: scope.failovers,
             lost_replies: scope.lost_replies,
             reads: scope.reads,
         };
         Self {
             database,
+            standby: None,
             disks,
             processes,
             hanging: None,

@@ -87,6 +87,14 @@ pub enum Action {
     Retire {
         replica: u8,
     },
+    /// A standby of the database stops following.
+    FallBehind,
+    /// It takes over.
+    FailOver,
+    /// A process looks whether the watermarks are where it thinks.
+    CompareMarks {
+        replica: u8,
+    },
     /// A reader takes its snapshot.
     Look,
     /// It asks the next replica.
@@ -122,6 +130,9 @@ pub fn step(state: &State, action: Action, scope: &Scope, defect: Option<Defect>
         Action::WakeAndCommit { shard } => wake_and_commit(&mut next, usize::from(shard), scope, defect),
         Action::LoseDisk { replica, cut } => lose_disk(&mut next, usize::from(replica), cut),
         Action::Retire { replica } => retire(&mut next, usize::from(replica), defect),
+        Action::FallBehind => fall_behind(&mut next),
+        Action::FailOver => fail_over(&mut next),
+        Action::CompareMarks { replica } => compare_marks(&mut next, usize::from(replica), defect),
         Action::Look => look(&mut next),
         Action::Ask => ask(&mut next, defect),
     };
@@ -171,6 +182,7 @@ fn write_blobs(state: &mut State, replica: usize, defect: Option<Defect>) -> boo
     let to = process.sealed();
     match state.database.put_blobs(process.writer(replica), &process.blobs(to), defect) {
         Ok(()) => process.flush = Flush::Blobs { to },
+        Err(Refused::Stranded) => process.withhold(to),
         Err(_) => state.processes[replica] = None,
     }
     if let (Some(Defect::CleanupBeforeCommit), Some(process)) = (defect, &mut state.processes[replica]) {
@@ -213,8 +225,8 @@ fn commit(
     }
     match done {
         Ok(()) => process.advance(shard, to),
-        Err(Refused::Moved) => process.reread(shard, state.database.replicas[replica].generation(shard)),
-        Err(Refused::Fenced) => state.processes[replica] = None,
+        // The database is not the one that it knew: it reads its log again, as a start does.
+        Err(_) => state.processes[replica] = None,
     }
     true
 }
@@ -285,7 +297,9 @@ fn clean_store(state: &mut State, replica: usize, defect: Option<Defect>) -> boo
         process.cleaned = process.marks.iter().copied().min().unwrap_or(0);
         return true;
     }
-    match state.database.fold(process.writer(replica)) {
+    let standby = state.standby.as_ref().filter(|_| defect != Some(Defect::CleanupWithoutRetention));
+    let old_enough = standby.map_or(u8::MAX, |it| it.replicas[replica].smallest());
+    match state.database.fold(process.writer(replica), old_enough) {
         Ok(through) => process.cleaned = through,
         Err(_) => state.processes[replica] = None,
     }
@@ -295,7 +309,9 @@ fn clean_store(state: &mut State, replica: usize, defect: Option<Defect>) -> boo
 fn clean_log(state: &mut State, replica: usize) -> bool {
     let Some(process) = &state.processes[replica] else { return false };
     let cleaned = process.cleaned;
-    for entry in state.disks[replica].entries.iter_mut() {
+    let disk = &mut state.disks[replica];
+    disk.begins_after = cleaned.max(disk.begins_after);
+    for entry in &mut disk.entries {
         if entry.generations.iter().all(|generation| *generation <= cleaned) {
             *entry = Default::default();
         }
@@ -389,6 +405,36 @@ fn retire(state: &mut State, replica: usize, defect: Option<Defect>) -> bool {
     state.database.retire(replica, defect);
     state.is_kept_needed = true;
     true
+}
+
+fn fall_behind(state: &mut State) -> bool {
+    if state.budget.failovers == 0 || state.standby.is_some() {
+        return false;
+    }
+    state.budget.failovers -= 1;
+    state.standby = Some(state.database);
+    true
+}
+
+fn fail_over(state: &mut State) -> bool {
+    let Some(standby) = state.standby.take() else { return false };
+    // Who was claimed meanwhile may be claimed again elsewhere: what the first one took is stranded.
+    state.is_kept_needed |= standby.home != state.database.home;
+    state.database = standby;
+    true
+}
+
+fn compare_marks(state: &mut State, replica: usize, defect: Option<Defect>) -> bool {
+    if matches!(defect, Some(Defect::NoWatermark | Defect::PrunedLedger)) {
+        return false;
+    }
+    let Some(process) = &state.processes[replica] else { return false };
+    let rows = &state.database.replicas[replica];
+    let is_same = rows.life == process.life && (0..SHARDS).all(|shard| rows.generation(shard) >= process.marks[shard]);
+    if !is_same {
+        state.processes[replica] = None;
+    }
+    !is_same
 }
 
 fn look(state: &mut State) -> bool {

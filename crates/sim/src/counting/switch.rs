@@ -40,6 +40,14 @@ pub enum Defect {
     StrangersBlobIsKept,
     /// After a disk was put back from a copy, sequences are taken from its old log.
     OldLogIsKept,
+    /// A log does not say where it begins: what it never had is flushed as if it had been empty.
+    LogForgetsItsBeginning,
+    /// The log drops a generation at once when it is committed, though a standby may not have it.
+    CleanupWithoutRetention,
+    /// A shard commits without asking whether the blob of the generation still stands.
+    BlobIsNotDemanded,
+    /// A flush does not ask whether its reporter has another home meanwhile.
+    HomesAreNotCompared,
     /// Recovery counts the bytes of what it could not complete, and the replay counts them again.
     LostBytesAreFolded,
     /// A replay after a lost disk counts for every shard, also for those that hold it.
@@ -66,6 +74,10 @@ impl Defect {
         Self::FormerLifeWritesBlob,
         Self::StrangersBlobIsKept,
         Self::OldLogIsKept,
+        Self::LogForgetsItsBeginning,
+        Self::CleanupWithoutRetention,
+        Self::BlobIsNotDemanded,
+        Self::HomesAreNotCompared,
         Self::LostBytesAreFolded,
         Self::ReplaySkipsNothing,
     ];
@@ -90,6 +102,10 @@ impl Defect {
             Self::FormerLifeWritesBlob => "former-life-writes-blob",
             Self::StrangersBlobIsKept => "strangers-blob-is-kept",
             Self::OldLogIsKept => "old-log-is-kept",
+            Self::LogForgetsItsBeginning => "log-forgets-its-beginning",
+            Self::CleanupWithoutRetention => "cleanup-without-retention",
+            Self::BlobIsNotDemanded => "blob-is-not-demanded",
+            Self::HomesAreNotCompared => "homes-are-not-compared",
             Self::LostBytesAreFolded => "lost-bytes-are-folded",
             Self::ReplaySkipsNothing => "replay-skips-nothing",
         }
@@ -109,6 +125,8 @@ pub struct Scope {
     /// Disks that are lost, or put back as they were at an earlier cut.
     pub lost_disks: u8,
     pub retirements: u8,
+    /// Databases that are replaced by a standby that is behind, within the time that logs keep what is committed.
+    pub failovers: u8,
     /// Answers of the database that are lost.
     pub lost_replies: u8,
     /// Reads of the usage of an instance.

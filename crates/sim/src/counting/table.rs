@@ -54,6 +54,7 @@ const NOTHING: Scope = Scope {
     stalls: 0,
     lost_disks: 0,
     retirements: 0,
+    failovers: 0,
     lost_replies: 0,
     reads: 0,
     is_cumulative: false,
@@ -67,6 +68,10 @@ const DISK: Scope = Scope { crashes: 1, stalls: 1, lost_disks: 1, lost_replies: 
 const BACKLOG: Scope = Scope { reports: 3, cuts: 3, crashes: 2, lost_disks: 1, lost_replies: 1, ..NOTHING };
 /// A disk that is lost, then a replica that is retired, or the other way round: what was ahead once is ahead again.
 const MOVED: Scope = Scope { crashes: 1, lost_disks: 1, retirements: 1, ..NOTHING };
+/// A database that loses its last commits, and a process that crashes.
+const FAILOVER: Scope = Scope { crashes: 1, failovers: 1, ..NOTHING };
+/// The same with a disk that is lost: its recovery may be among what the database loses.
+const FAILOVER_DISK: Scope = Scope { failovers: 1, lost_disks: 1, crashes: 1, ..NOTHING };
 /// A disk that is lost again while the first loss is being replayed.
 const TWICE: Scope = Scope { reports: 3, cuts: 3, crashes: 2, lost_disks: 2, ..NOTHING };
 /// A replica that is retired while a process of it may hang.
@@ -82,7 +87,7 @@ const fn totals(scope: Scope) -> Scope {
 }
 
 /// The scopes that the shipped protocol passes, with their names.
-pub fn shipped_scopes() -> [(&'static str, Scope); 16] {
+pub fn shipped_scopes() -> [(&'static str, Scope); 18] {
     [
         ("crashes, deltas", CRASHES),
         ("crashes, totals", totals(CRASHES)),
@@ -94,12 +99,14 @@ pub fn shipped_scopes() -> [(&'static str, Scope); 16] {
         ("lost disk, then retired, totals", totals(MOVED)),
         ("disk lost twice, deltas", TWICE),
         ("disk lost twice, totals", totals(TWICE)),
+        ("failover, deltas", FAILOVER),
+        ("failover, totals", totals(FAILOVER)),
+        ("failover and lost disk, deltas", FAILOVER_DISK),
         ("retirement, deltas", RETIREMENT),
         ("retirement, totals", totals(RETIREMENT)),
         ("reader, deltas", READER),
         ("reader, totals", totals(READER)),
         ("reader and retirement, deltas", READER_RETIREMENT),
-        ("reader and retirement, totals", totals(READER_RETIREMENT)),
     ]
 }
 
@@ -123,6 +130,8 @@ pub fn scope_of(defect: Defect) -> Scope {
         | Defect::OldLogIsKept
         | Defect::LostBytesAreFolded
         | Defect::ReplaySkipsNothing => DISK,
+        Defect::CleanupWithoutRetention | Defect::BlobIsNotDemanded | Defect::HomesAreNotCompared => FAILOVER,
+        Defect::LogForgetsItsBeginning => FAILOVER_DISK,
         Defect::ReaderNeverReadsAgain => READER,
         Defect::ReaderMissesRetirement => READER_RETIREMENT,
     }

@@ -1,8 +1,9 @@
 //! I15: periods. A table from another implementation of the calendar (Python's `zoneinfo`), and the laws on random rules.
 //!
 //! Each row of the table is a rule, a creation and a time, and below it the boundaries from the period that holds the
-//! time. In it are both changes of the clock, a midnight that does not occur, a day that does not occur (Apia), zones off
-//! by half and quarter hours, leap days, month ends, and creations inside an hour that occurs twice.
+//! time. In it are both changes of the clock, one of them just after midnight (St John's), a midnight that does not
+//! occur, a day that does not occur (Apia), zones off by half and quarter hours, leap days, month ends, and creations
+//! inside an hour that occurs twice.
 
 use jiff::Timestamp;
 use jiff::tz::{TimeZone, TimeZoneDatabase};
@@ -74,6 +75,8 @@ month instance Europe/Berlin 2026-01-31T10:00:00Z 2025-06-01T00:00:00Z
     2025-05-31T09:00:00Z 2025-06-30T09:00:00Z 2025-07-31T09:00:00Z 2025-08-31T09:00:00Z
 day instance Europe/Berlin 2026-10-25T01:30:00Z 2026-10-25T01:30:00Z
     2026-10-25T00:30:00Z 2026-10-26T01:30:00Z 2026-10-27T01:30:00Z 2026-10-28T01:30:00Z
+day calendar America/St_Johns 2010-11-01T12:00:00Z 2010-11-07T02:45:00Z
+    2010-11-07T02:30:00Z 2010-11-08T03:30:00Z 2010-11-09T03:30:00Z 2010-11-10T03:30:00Z
 ";
 
 fn at(text: &str) -> Micros {
@@ -174,6 +177,7 @@ const ZONES: &[&str] = &[
     "Asia/Kathmandu",
     "Africa/Casablanca",
     "Antarctica/Troll",
+    "America/St_Johns",
 ];
 
 fn any_zone() -> impl Strategy<Value = &'static str> {
