@@ -1,15 +1,23 @@
 //! Runs the measurements of `tenure-bench` on release builds.
 //!
 //! PostgreSQL is started with the durability it has by default: a figure without fsync is no figure.
+//! The bench that counts gets a Redis with the same promise beside it.
 //! What is measured as a process is the binary that a user builds, so it is built alone, first.
 
 use crate::cargo::{self, cargo};
 use crate::postgres::{Durability, Postgres};
+use crate::redis::Redis;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 /// Where the bench finds a PostgreSQL that keeps its promises.
 const POSTGRES_VARIABLE: &str = "TENURE_BENCH_POSTGRES";
+
+/// Where the bench finds a Redis with an append-only file.
+const REDIS_VARIABLE: &str = "TENURE_BENCH_REDIS";
+
+/// The bench that has Redis beside it.
+const BESIDE_REDIS: &str = "counting";
 
 /// Where the bench finds the binary that users run.
 const BINARY_VARIABLE: &str = "TENURE_BIN";
@@ -23,7 +31,8 @@ pub fn run(arguments: &[&str]) -> Result<(), String> {
     let bench = build("tenure-bench")?;
     let mut command = Command::new(bench);
     command.args(arguments).env(BINARY_VARIABLE, tenure);
-    let _running = offer_postgres(&mut command);
+    let _postgres = offer_postgres(&mut command);
+    let _redis = arguments.first().filter(|name| **name == BESIDE_REDIS).and_then(|_| offer_redis(&mut command));
     cargo::run(&mut command)
 }
 
@@ -40,6 +49,24 @@ fn offer_postgres(command: &mut Command) -> Option<Postgres> {
         }
         Err(reason) => {
             eprintln!("xtask: nothing is measured on PostgreSQL: {reason}");
+            None
+        }
+    }
+}
+
+/// Tells the bench of a Redis: the caller's, else one that lives as long as the returned value.
+fn offer_redis(command: &mut Command) -> Option<Redis> {
+    if std::env::var_os(REDIS_VARIABLE).is_some() {
+        return None;
+    }
+    match Redis::start() {
+        Ok(server) => {
+            println!("Redis for this run, with an fsync before each answer: {}", server.address());
+            command.env(REDIS_VARIABLE, server.address());
+            Some(server)
+        }
+        Err(reason) => {
+            eprintln!("xtask: nothing is measured beside Redis: {reason}");
             None
         }
     }

@@ -4,10 +4,13 @@
 //! Each command is one room; this one only reads the command line.
 #![allow(clippy::print_stdout, reason = "what this program prints is its product")]
 
+mod apt;
 mod bench;
 mod cargo;
 mod ci;
+mod guarded;
 mod postgres;
+mod redis;
 mod suite;
 mod tidy;
 
@@ -39,6 +42,7 @@ fn main() -> ExitCode {
         ["postgres", "--fsync"] => postgres::serve(postgres::Durability::Durable),
         // Started by ourselves only, so it stands in no usage text.
         [postgres::GUARD_COMMAND, durability] => postgres::guard(durability),
+        [redis::GUARD_COMMAND] => redis::guard(),
         _ => Err(format!("this is not a command of xtask: {}\n\n{USAGE}", words.join(" "))),
     };
     match outcome {

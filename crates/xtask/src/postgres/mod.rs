@@ -1,19 +1,17 @@
 //! One PostgreSQL for one run: started in a folder of its own, gone afterwards whatever happens.
 //!
-//! The server is owned by a second process, the guard, that lives in a process group of its own and waits for
-//! the end of a pipe that only we hold. The pipe ends when we do: by success, failure, Ctrl-C or `kill -9`.
-//! So no signal handler is needed, and nothing is ever stopped that the guard did not start.
+//! The programs are found or installed here; the server belongs to a guard, so it never outlives its use.
 
 mod binaries;
-mod guard;
 mod install;
 mod server;
 
-pub use guard::{GUARD_COMMAND, guard};
+use crate::guarded::{self, Guarded};
+use server::Server;
+use std::io::Read;
 
-use std::io::{BufRead, BufReader, Read};
-use std::os::unix::process::CommandExt;
-use std::process::{Child, ChildStdin, Command, Stdio};
+/// The command of xtask that runs the guard; no person types it.
+pub const GUARD_COMMAND: &str = "postgres-guard";
 
 /// What the server promises to have on disk when a commit returns.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -26,10 +24,7 @@ pub enum Durability {
 
 /// A running server; dropping it stops it and waits until its folder is gone.
 pub struct Postgres {
-    guard: Child,
-    /// Closing this is the order to stop.
-    order: Option<ChildStdin>,
-    url: String,
+    server: Guarded,
 }
 
 impl Postgres {
@@ -45,40 +40,26 @@ impl Postgres {
             })?,
         };
         println!("PostgreSQL programs: {}", programs.display());
-        let program = own_program()?;
-        let mut guard = Command::new(program)
-            .args([GUARD_COMMAND, durability.word()])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .process_group(0)
-            .spawn()
-            .map_err(|error| format!("the guard of PostgreSQL could not be started: {error}"))?;
-        let order = guard.stdin.take();
-        let answer = guard.stdout.take().expect("its standard output was asked for as a pipe");
-        // Made before the answer is read, so that a failure below waits for the guard as well.
-        let mut server = Self { guard, order, url: String::new() };
-        let mut line = String::new();
-        BufReader::new(answer).read_line(&mut line).map_err(|error| format!("the guard said nothing: {error}"))?;
-        match line.trim_end().split_once(' ') {
-            Some((guard::READY, url)) => server.url = url.to_owned(),
-            _ => return Err("PostgreSQL did not start; its guard says why above".to_owned()),
-        }
-        Ok(server)
+        Ok(Self { server: Guarded::start("PostgreSQL", &[GUARD_COMMAND, durability.word()])? })
     }
 
     /// Where it listens, as its superuser, on the database `postgres`.
     pub fn url(&self) -> &str {
-        &self.url
+        self.server.place()
     }
 }
 
-impl Drop for Postgres {
-    fn drop(&mut self) {
-        drop(self.order.take());
-        if let Err(error) = self.guard.wait() {
-            eprintln!("xtask: the guard of PostgreSQL could not be awaited: {error}");
-        }
-    }
+/// Runs a server until standard input ends.
+///
+/// # Errors
+/// Why the server did not start.
+pub fn guard(durability: &str) -> Result<(), String> {
+    let durability = Durability::parse(durability).ok_or_else(|| format!("no durability is called {durability}"))?;
+    guarded::guard(|| {
+        let server = Server::start(durability)?;
+        let url = server.url();
+        Ok((server, url))
+    })
 }
 
 impl Durability {
@@ -107,15 +88,6 @@ pub fn serve(durability: Durability) -> Result<(), String> {
     let mut input = std::io::stdin().lock();
     while matches!(input.read(&mut ignored), Ok(1..)) {}
     Ok(())
-}
-
-/// Our own program; on Linux by the link that stays right when a build has replaced the file meanwhile.
-fn own_program() -> Result<std::path::PathBuf, String> {
-    const OWN_LINK: &str = "/proc/self/exe";
-    if std::path::Path::new(OWN_LINK).exists() {
-        return Ok(OWN_LINK.into());
-    }
-    std::env::current_exe().map_err(|error| format!("xtask cannot find its own program: {error}"))
 }
 
 #[cfg(test)]

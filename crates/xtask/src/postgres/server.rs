@@ -3,9 +3,10 @@
 //! PostgreSQL refuses to run as root, so root hands it to an account without rights.
 //! All settings stand here and are given on the command line: a machine's own configuration changes nothing.
 
-use super::{Durability, binaries, install};
+use super::{Durability, binaries};
+use crate::apt;
+use crate::guarded::free_port;
 use std::fs::{self, DirBuilder, File};
-use std::net::TcpListener;
 use std::os::unix::fs::{DirBuilderExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -182,7 +183,7 @@ fn command(program: &Path, folder: &Path, account: Account) -> Command {
 }
 
 fn account() -> Result<Account, String> {
-    if !install::is_root() {
+    if !apt::is_root() {
         return Ok(None);
     }
     let accounts = fs::read_to_string("/etc/passwd").map_err(|error| format!("/etc/passwd: {error}"))?;
@@ -214,10 +215,4 @@ fn make_folder(durability: Durability, account: Account) -> Result<PathBuf, Stri
         .and_then(|()| account.map_or(Ok(()), |(user, group)| chown(&folder, Some(user), Some(group))))
         .map_err(|error| format!("{} could not be made: {error}", folder.display()))?;
     Ok(folder)
-}
-
-fn free_port() -> Result<u16, String> {
-    let listener = TcpListener::bind(("127.0.0.1", 0));
-    let address = listener.and_then(|listener| listener.local_addr());
-    address.map(|address| address.port()).map_err(|error| format!("127.0.0.1 has no free port: {error}"))
 }
