@@ -9,6 +9,7 @@ mod access;
 mod answers;
 mod caller;
 mod counting;
+mod counting_faults;
 mod crash;
 mod database_away;
 mod demo;
