@@ -65,6 +65,9 @@ pub enum StoreError {
     /// Another process has opened the replica since: this one must not acknowledge anything any more.
     #[error("another process has opened the replica {replica}")]
     FormerLife { replica: ReplicaId },
+    /// The blob of a generation is not there, be it that the database lost it with its last commits: write it again.
+    #[error("a generation after {from} up to {to} of replica {replica} has no blob")]
+    BlobMissing { replica: ReplicaId, from: GenerationIndex, to: GenerationIndex },
     /// A generation stands with other contents than are written now: a second log bears the name of the replica.
     #[error("generation {generation} of replica {replica} stands with other contents; two logs bear one name")]
     TwoLogs { replica: ReplicaId, generation: GenerationIndex },

@@ -16,7 +16,7 @@ use clock::Stopwatch;
 use domain::aggregation::{GenerationIndex, Hour, ShardIndex, Traffic};
 use domain::ids::{InstanceId, ReplicaId};
 use domain::time::Micros;
-use store::{LedgerAdd, Location, ShardCommit, Store, UsageAdd};
+use store::{GenerationParts, LedgerAdd, Location, ShardCommit, Store, UsageAdd};
 
 /// The time of the first flush.
 const NOW: Micros = Micros(1_795_219_200_000_000);
@@ -75,6 +75,8 @@ fn rows(instances: usize, hour: Hour) -> BTreeMap<ShardIndex, Vec<UsageAdd>> {
 }
 
 async fn flush(store: &Store, replica: &ReplicaId, generation: u64, rows: &BTreeMap<ShardIndex, Vec<UsageAdd>>) {
+    let blob = GenerationParts { generation: GenerationIndex(generation), parts: Vec::new() };
+    store.put_reporter_blobs(replica, &[blob], NOW).await.expect("a blob");
     for (shard, usage) in rows {
         let traffic = usage.iter().fold(Traffic::ZERO, |sum, it| sum.checked_add(it.traffic).expect("a sum"));
         let received = traffic.bytes().expect("a sum");

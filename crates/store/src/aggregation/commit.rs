@@ -60,6 +60,10 @@ WHERE shard IN (SELECT shard FROM source) AND replica_id = $3 AND generation = $
     columns: &[ColumnType::Integer],
 };
 
+const BLOBS: &str = "SELECT COUNT(*)
+FROM reporter_blob
+WHERE replica_id = $1 AND generation > $2 AND generation <= $3";
+
 const MARK: &str = "SELECT generation, life, closed_us FROM watermark WHERE replica_id = $1 AND shard = $2";
 
 impl Store {
@@ -68,7 +72,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::WatermarkMoved`], with `found` equal to `to` when it was flushed before;
-    /// [`StoreError::ReplicaClosed`]; [`StoreError::FormerLife`]; [`StoreError::Misuse`] when the ledger contradicts the rows or a limit is broken;
+    /// [`StoreError::ReplicaClosed`]; [`StoreError::FormerLife`]; [`StoreError::BlobMissing`]; [`StoreError::Misuse`] when the ledger contradicts the rows or a limit is broken;
     /// [`StoreError::Contention`]: nothing was written. [`StoreError::Unavailable`]: it may stand; flush it again, the
     /// watermark decides.
     pub async fn commit_shard(&self, commit: ShardCommit<'_>) -> Result<()> {
@@ -82,6 +86,7 @@ impl Store {
         if moved.map_err(during("moving a watermark"))?.rows_affected() != 1 {
             return Err(why_not_moved(&mut tx, commit.replica, life, &[commit.shard], commit.from).await);
         }
+        demand_blobs(&mut tx, commit.replica, commit.from, commit.to).await?;
         let engine = self.engine();
         write_usage(engine, &mut tx, commit.shard, commit.usage).await?;
         write_parked(engine, &mut tx, &commit).await?;
@@ -115,6 +120,7 @@ impl Store {
             tx.rollback().await.map_err(during("moving watermarks over empty generations"))?;
             return Err(why_not_moved(&mut *self.reader().await?, replica, life, &shards, from).await);
         }
+        demand_blobs(&mut tx, replica, from, to).await?;
         self.end_flush(tx, replica, &shards, to).await
     }
 
@@ -149,6 +155,22 @@ impl Store {
         }
         Ok(true)
     }
+}
+
+/// Refuses generations without a blob. A database that lost its last commits may have lost blobs and nothing else: what
+/// is committed without one, a replay after a lost disk would count again.
+async fn demand_blobs(
+    connection: &mut AnyConnection,
+    replica: &ReplicaId,
+    from: GenerationIndex,
+    to: GenerationIndex,
+) -> Result<()> {
+    let blobs = sqlx::query(BLOBS).bind(replica.as_str()).bind(stored(from.0)?).bind(stored(to.0)?);
+    let row = blobs.fetch_one(connection).await.map_err(during("looking for blobs"))?;
+    if number::<u64>(&row, 0)? == to.0 - from.0 {
+        return Ok(());
+    }
+    Err(StoreError::BlobMissing { replica: replica.clone(), from, to })
 }
 
 /// Bytes of the rows of a flush.

@@ -16,6 +16,7 @@ on_both_engines! {
     nothing_is_written_where_the_watermark_stands_elsewhere,
     two_flushers_of_one_range_count_once,
     a_crash_between_blobs_and_shards_counts_once,
+    nothing_is_committed_without_its_blob,
     a_blob_that_stands_decides_who_is_stranded,
     a_second_log_of_one_name_is_found_out,
     a_former_life_writes_nothing,
@@ -145,6 +146,29 @@ async fn a_crash_between_blobs_and_shards_counts_once(ground: Ground) {
     assert_conserved(&store).await;
 }
 
+/// The database loses its last commit, which wrote the blobs, and nothing else.
+async fn nothing_is_committed_without_its_blob(ground: Ground) {
+    let store = ground.open().await;
+    let mut intake = Intake::open(&store, "here").await;
+    for sequence in 1..=2 {
+        intake.accept(&store, &report("n1", sequence, &[item("svc-1", 10, 0)])).await;
+        intake.cut();
+    }
+    intake.put_blobs(&store).await.unwrap();
+    let mut raw = ground.raw().await;
+    sqlx::query("DELETE FROM reporter_blob WHERE generation = 2").execute(&mut raw).await.unwrap();
+    drop(raw);
+    let (from, to) = (generation(0), generation(2));
+    for at in [shard("svc-1"), shard("svc-2")] {
+        let error = intake.commit(&store, at, from, to).await.unwrap_err();
+        assert!(matches!(error, StoreError::BlobMissing { .. }), "{error:?}");
+    }
+    assert_eq!(store.replica_marks(&intake.replica).await.unwrap().unwrap().largest(), generation(0));
+    intake.flush(&store).await;
+    assert_eq!(bytes_of(&store, "svc-1").await, 20);
+    assert_conserved(&store).await;
+}
+
 async fn a_blob_that_stands_decides_who_is_stranded(ground: Ground) {
     let store = ground.open().await;
     let mut here = Intake::open(&store, "here").await;
@@ -241,6 +265,7 @@ async fn a_ledger_that_contradicts_the_rows_is_refused(ground: Ground) {
     let items = [item("svc-1", 10, 0), with_fate("svc-1", 4, Fate::Park), with_fate("svc-1", 3, Fate::Reject)];
     intake.accept(&store, &report("n1", 1, &items)).await;
     intake.cut();
+    intake.put_blobs(&store).await.unwrap();
     let at = shard("svc-1");
     let (from, to) = (generation(0), generation(1));
     let right = intake.rows(at, from, to, &[]);
@@ -381,6 +406,7 @@ async fn a_reader_beside_a_flusher_sees_each_byte_once(ground: Ground) {
         for sequence in 1..=60 {
             intake.accept(&flusher, &report("n1", sequence, &[item("svc-1", 10, 0)])).await;
             intake.cut();
+            intake.put_blobs(&flusher).await.unwrap();
             let (from, to) = (generation(sequence - 1), generation(sequence));
             intake.commit(&flusher, shard("svc-1"), from, to).await.unwrap();
         }
