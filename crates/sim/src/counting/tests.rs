@@ -1,6 +1,6 @@
 //! The model: the shipped protocol holds in every state of every scope, and each defect is found.
 //!
-//! `TENURE_MODEL_WIDE=1` adds scopes with all faults at once: minutes, for a night.
+//! `TENURE_MODEL_WIDE=1` adds a scope with more faults together: minutes.
 
 use super::{Action, Broken, Defect, Scope, Unsettled, explore, scope_of, shipped_scopes};
 
@@ -106,25 +106,27 @@ fn defects_are_found_with_running_totals_too() {
     }
 }
 
-/// All faults at once; millions of states.
+/// A process that hangs, a disk that is lost and a replica that is retired in one history; millions of states.
 #[test]
-fn the_shipped_protocol_holds_with_all_faults_at_once() {
+fn the_shipped_protocol_holds_with_those_faults_together() {
     if std::env::var_os("TENURE_MODEL_WIDE").is_none() {
         return;
     }
-    let all = Scope {
-        reports: 2,
-        cuts: 2,
-        crashes: 1,
-        stalls: 1,
-        lost_disks: 1,
-        retirements: 1,
-        failovers: 0,
-        lost_replies: 1,
-        reads: 0,
-        is_cumulative: false,
-    };
-    for scope in [all, Scope { is_cumulative: true, ..all }] {
-        assert_eq!(explore(scope, None).broken, None, "{scope:?}");
+    for is_cumulative in [false, true] {
+        let scope = Scope {
+            reports: 2,
+            cuts: 2,
+            crashes: 0,
+            stalls: 1,
+            lost_disks: 1,
+            retirements: 1,
+            failovers: 0,
+            lost_replies: 0,
+            reads: 0,
+            is_cumulative,
+        };
+        let finding = explore(scope, None);
+        println!("{} states", finding.states);
+        assert_eq!(finding.broken, None, "{scope:?}");
     }
 }
