@@ -108,11 +108,16 @@ impl Reading {
         Ok(is_ours && !self.counting.is_closed())
     }
 
-    /// Whether another replica is open that ever counted anything: what it holds in memory is not known here.
+    /// Whether another replica is open that has reporters: what it holds in memory is not known here.
     async fn others_count(&self) -> Result<bool, StoreError> {
         let replicas = self.store.list_replicas().await?;
-        let is_other = |it: &ReplicaMarks| it.replica != self.counting.replica && it.closed.is_none();
-        Ok(replicas.iter().any(is_other))
+        let is_other = |it: &&ReplicaMarks| it.replica != self.counting.replica && it.closed.is_none();
+        for marks in replicas.iter().filter(is_other) {
+            if self.store.preview_retire(&marks.replica).await?.is_some_and(|it| it.reporters > 0) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// What memory holds of an instance above a watermark; `None` when it cannot say.
@@ -163,7 +168,8 @@ impl Reading {
                 above = None;
             }
             let is_served = above.is_some();
-            last = Some(balance_of(&snapshot, above.unwrap_or_default(), &self.counting.replica, is_served));
+            let is_complete = is_served && !self.others_count().await?;
+            last = Some(balance_of(&snapshot, above.unwrap_or_default(), &self.counting.replica, is_complete));
             if is_served {
                 break;
             }
@@ -229,7 +235,7 @@ fn is_inside(row: &VisibleRow, range: &UsageRange) -> bool {
     }
 }
 
-fn balance_of(snapshot: &CountingSnapshot, above: Above, here: &ReplicaId, is_served: bool) -> Balance {
+fn balance_of(snapshot: &CountingSnapshot, above: Above, here: &ReplicaId, is_complete: bool) -> Balance {
     let mut shards = Vec::new();
     for marks in &snapshot.replicas {
         for (at, mark) in marks.shards.iter().enumerate() {
@@ -253,7 +259,6 @@ fn balance_of(snapshot: &CountingSnapshot, above: Above, here: &ReplicaId, is_se
         account.parked += line.totals.parked;
         account.rejected += line.totals.rejected;
     }
-    let others = snapshot.replicas.iter().any(|it| it.replica != *here && it.closed.is_none());
     let reporters = reporters.into_iter().map(|(of, account)| Line { of, account }).collect();
-    Balance { shards, reporters, is_complete: is_served && !others }
+    Balance { shards, reporters, is_complete }
 }

@@ -41,7 +41,9 @@ impl Task for Unpark {
                 let period = self.calendar.period(row.item.instance.as_str(), minute.start()).start;
                 (row.key.clone(), ParkedFate::Count { period, hour: minute.hour() })
             };
-            let fates: Vec<_> = ready.iter().map(fate).collect();
+            // An instance that the view does not show yet has no product here, and so no period: it waits for a run.
+            let shown = ready.iter().filter(|row| self.calendar.knows(row.item.instance.as_str()));
+            let fates: Vec<_> = shown.map(fate).collect();
             if !fates.is_empty() {
                 done = self.store.settle_parked(&fates, now).await?.items;
             }

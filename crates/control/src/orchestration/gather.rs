@@ -31,7 +31,7 @@ pub(super) enum Look {
 }
 
 /// Looks at one instance. Without a pace whoever needs a turn waits for one.
-pub(super) fn look(book: &Book, mut pace: Option<&mut Pace>, view: &View, id: &InstanceId, now: Instant) -> Look {
+pub(super) fn look(book: &Book, pace: Option<&mut Pace>, view: &View, id: &InstanceId, now: Instant) -> Look {
     let Some(found) = view.find(id.as_str()) else { return Look::Nothing };
     let subject = found.subject();
     let Some(ask) = wanted(&book.topology.topology, &subject) else { return Look::Nothing };
@@ -54,7 +54,7 @@ pub(super) fn look(book: &Book, mut pace: Option<&mut Pace>, view: &View, id: &I
     if !is_worth {
         return Look::Nothing;
     }
-    if matches!(ask, Ask::Repair) && !takes_turn(book, pace.as_deref_mut(), &subject, &asked.request, now) {
+    if matches!(ask, Ask::Repair) && !takes_turn(book, pace, &subject, &asked.request, now) {
         return Look::Later;
     }
     Look::Ask(Box::new(asked))

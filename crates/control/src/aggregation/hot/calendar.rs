@@ -32,6 +32,11 @@ impl Calendar {
         Self { view, compiled: Mutex::default() }
     }
 
+    /// Whether the view shows the instance, and so its product.
+    pub fn knows(&self, instance: &str) -> bool {
+        self.view.knows(instance)
+    }
+
     /// The resets of an instance, and when it was created.
     pub fn of(&self, instance: &str) -> (Arc<Resets>, Micros) {
         match self.view.terms(instance) {

@@ -263,7 +263,10 @@ impl Log {
             let (generation, cut) = row?;
             let (last, at) = cut.value();
             let generation = GenerationIndex(generation.value());
-            found.push(LoggedGeneration { generation, first, last, cut: Some(Micros(at)) });
+            // One that is being removed may lack records already, and what is left of it cannot be read.
+            if generation > self.begins_after {
+                found.push(LoggedGeneration { generation, first, last, cut: Some(Micros(at)) });
+            }
             first = first.max(last + 1);
         }
         let generation = GenerationIndex(self.last_cut.unwrap_or_default().0 + 1);

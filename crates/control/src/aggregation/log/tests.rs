@@ -20,6 +20,23 @@ fn records(log: &Log) -> Vec<(u64, Vec<Vec<u8>>)> {
     all
 }
 
+/// A process that dies between two pieces of a removal leaves a generation of which the first records are gone.
+#[test]
+fn a_generation_of_which_a_piece_was_removed_is_not_read() {
+    let data = tempfile::tempdir().unwrap();
+    let path = data.path().join("log.redb");
+    let mut log = Log::open(&path).unwrap();
+    for _ in 0..=REMOVED_AT_ONCE + 1 {
+        log.append(&[1]).unwrap();
+    }
+    log.cut(GenerationIndex(1), Micros(5)).unwrap();
+    log.append(&[2]).unwrap();
+    assert!(log.remove_through(GenerationIndex(1)).unwrap());
+    drop(log);
+    let log = Log::open(&path).unwrap();
+    assert_eq!(records(&log), [(2, vec![vec![2]])]);
+}
+
 #[test]
 fn generations_are_read_back_and_removed_exactly() {
     let data = tempfile::tempdir().unwrap();
