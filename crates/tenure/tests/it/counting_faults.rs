@@ -71,7 +71,6 @@ enum Fault {
     KilledAtBirth,
     Stopped,
     At(&'static str, &'static str),
-    SmallLog,
     DiskLost,
     DiskLostInFlush,
     DiskPutBack,
@@ -86,8 +85,7 @@ enum Fault {
 
 impl Fault {
     fn all(is_sqlite: bool) -> Vec<Self> {
-        let anywhere =
-            [Self::Killed, Self::KilledAtBirth, Self::Stopped, Self::SmallLog, Self::DiskLost, Self::DiskLostInFlush];
+        let anywhere = [Self::Killed, Self::KilledAtBirth, Self::Stopped, Self::DiskLost, Self::DiskLostInFlush];
         let mut all: Vec<Self> = anywhere.into_iter().chain([Self::DiskPutBack]).collect();
         if is_sqlite {
             all.push(Self::DatabasePutBack);
@@ -190,12 +188,6 @@ fn happen(world: &mut World, fault: Fault, random: &mut StdRng) -> bool {
             world.die_at_birth(life / 2);
         }
         Fault::At(place, act) => return reach(world, place, act, random.random_range(1..=PASSAGES_MAX)),
-        Fault::SmallLog => {
-            world.kill();
-            world.start_with(&["--flush-every", "900ms", "--retain-committed", "10m", "--log-bytes-max", "8KiB"]);
-            std::thread::sleep(life.max(ARMED_MAX / 2));
-            world.kill();
-        }
         Fault::DiskLost => {
             world.kill();
             world.lose_log();

@@ -71,6 +71,9 @@ pub struct Reporter {
     pub expected: BTreeMap<String, u64>,
     /// Bytes that are to be refused.
     pub rejected: u64,
+    /// A running total that was durable in a part of its shards when the disk was lost: what it had added there is not
+    /// known when it is repeated, so the account of the reporter leaves it out. The accounts of the shards are exact.
+    pub may_be_short: bool,
     kind: ReportKind,
     encoding: Encoding,
     incarnation: u64,
@@ -101,6 +104,7 @@ impl Reporter {
             tally: Tally::default(),
             expected: BTreeMap::new(),
             rejected: 0,
+            may_be_short: false,
             kind,
             encoding,
             incarnation: 1,
@@ -289,6 +293,7 @@ impl Reporter {
                         is_disk_lost,
                         "{id}: {known} was acknowledged and {expected} is expected: a report is lost"
                     );
+                    self.may_be_short |= self.kind == ReportKind::Cumulative;
                     self.tally.replayed += self.acknowledged + 1 - expected;
                     self.acknowledged = expected - 1;
                 }
