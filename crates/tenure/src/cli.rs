@@ -59,7 +59,7 @@ enum Command {
     #[command(after_help = examples::SERVE)]
     Serve {
         #[command(flatten)]
-        flags: ServeFlags,
+        flags: Box<ServeFlags>,
         /// Print each setting with where it came from, and exit
         #[arg(long)]
         print_config: bool,
