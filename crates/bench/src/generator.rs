@@ -70,8 +70,6 @@ impl Load {
     /// # Errors
     /// When the process fails.
     pub async fn run_apart(&self) -> Result<Found, Box<dyn std::error::Error>> {
-        let mut command = tokio::process::Command::new(std::env::current_exe()?);
-        command.arg("generate");
         let values = [
             ("--address", self.address.to_string()),
             ("--before", self.before.clone()),
@@ -80,16 +78,9 @@ impl Load {
             ("--parity", self.parity.to_string()),
             ("--connections", self.connections.to_string()),
             ("--milliseconds", self.milliseconds.to_string()),
+            ("--token-file", self.token_file.display().to_string()),
         ];
-        values.iter().for_each(|(flag, value)| {
-            command.arg(format!("{flag}={value}"));
-        });
-        command.arg("--token-file").arg(&self.token_file);
-        let output = command.stdin(Stdio::null()).stderr(Stdio::inherit()).output().await?;
-        if !output.status.success() {
-            return Err(format!("the load generator failed: {}", output.status).into());
-        }
-        Ok(serde_json::from_slice(&output.stdout)?)
+        apart("generate", &values).await
     }
 
     /// Runs it here, on one thread.
@@ -115,15 +106,7 @@ impl Load {
         for client in clients {
             all.add(client.await??)?;
         }
-        let seconds = started.elapsed().as_secs_f64();
-        let answers = all.times.len().max(1) as f64;
-        Ok(Found {
-            per_s: all.times.len() as f64 / seconds,
-            p50_us: all.times.value_at_quantile(0.5) as f64 / 1_000.0,
-            p99_us: all.times.value_at_quantile(0.99) as f64 / 1_000.0,
-            failed: all.failed,
-            body_bytes: all.body_bytes as f64 / answers,
-        })
+        Ok(all.found(started.elapsed().as_secs_f64()))
     }
 
     /// The bytes of the requests: instances all over the fleet, in an order that no cache foresees.
@@ -140,25 +123,52 @@ impl Load {
     }
 }
 
-struct Counted {
-    times: Histogram<u64>,
-    failed: u64,
-    body_bytes: u64,
+/// Runs a load of this program in a process of its own.
+///
+/// # Errors
+/// When the process fails.
+pub(crate) async fn apart(load: &str, values: &[(&str, String)]) -> Result<Found, Failed> {
+    let mut command = tokio::process::Command::new(std::env::current_exe()?);
+    command.arg(load).args(values.iter().map(|(flag, value)| format!("{flag}={value}")));
+    let output = command.stdin(Stdio::null()).stderr(Stdio::inherit()).output().await?;
+    if !output.status.success() {
+        return Err(format!("the load generator failed: {}", output.status).into());
+    }
+    Ok(serde_json::from_slice(&output.stdout)?)
+}
+
+/// Answers, counted.
+pub(crate) struct Counted {
+    pub times: Histogram<u64>,
+    pub failed: u64,
+    pub body_bytes: u64,
 }
 
 impl Counted {
-    fn new() -> Result<Self, hdrhistogram::CreationError> {
+    pub(crate) fn new() -> Result<Self, hdrhistogram::CreationError> {
         Ok(Self { times: Histogram::new(3)?, failed: 0, body_bytes: 0 })
     }
 
-    fn add(&mut self, other: Self) -> Result<(), hdrhistogram::AdditionError> {
+    pub(crate) fn add(&mut self, other: Self) -> Result<(), hdrhistogram::AdditionError> {
         self.failed += other.failed;
         self.body_bytes += other.body_bytes;
         self.times.add(other.times)
     }
+
+    /// What it says after so many seconds.
+    pub(crate) fn found(&self, seconds: f64) -> Found {
+        let answers = self.times.len();
+        Found {
+            per_s: answers as f64 / seconds,
+            p50_us: self.times.value_at_quantile(0.5) as f64 / 1_000.0,
+            p99_us: self.times.value_at_quantile(0.99) as f64 / 1_000.0,
+            failed: self.failed,
+            body_bytes: self.body_bytes as f64 / answers.max(1) as f64,
+        }
+    }
 }
 
-type Failed = Box<dyn std::error::Error>;
+pub(crate) type Failed = Box<dyn std::error::Error>;
 
 /// One client: asks, waits for the whole answer, asks again.
 async fn ask(
@@ -187,7 +197,7 @@ async fn ask(
 }
 
 /// Reads one answer: whether it was a 200, and how long its body is.
-async fn answer(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Result<(bool, usize), Failed> {
+pub(crate) async fn answer(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Result<(bool, usize), Failed> {
     let mut filled = 0;
     loop {
         if filled == buffer.len() {

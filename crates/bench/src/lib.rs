@@ -33,3 +33,5 @@ pub mod generator;
 pub mod beside;
 
 pub mod resolution;
+
+pub mod counting;

@@ -9,9 +9,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-use tenure_bench::generator::Load;
+use tenure_bench::counting::load::ReportLoad;
+use tenure_bench::generator::{Found, Load};
 use tenure_bench::report::{self, Extent, Row};
-use tenure_bench::{ownership, resolution};
+use tenure_bench::{counting, ownership, resolution};
 
 /// Allocation by the thousand is part of what is measured; this is the allocator that `tenure` ships with.
 #[global_allocator]
@@ -45,9 +46,14 @@ enum Name {
     Ownership(Options),
     /// The read path over HTTP and in memory, memory and cold start.
     Resolution(Options),
+    /// Reports per second beside Redis, the flush beside the raw upsert, a backlog, memory and log.
+    Counting(Options),
     /// Puts load on a server; the bench starts it as a process of its own.
     #[command(hide = true)]
     Generate(Load),
+    /// Sends reports to a server; the bench starts it as a process of its own.
+    #[command(hide = true)]
+    Report(ReportLoad),
 }
 
 fn main() -> ExitCode {
@@ -65,12 +71,16 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     match &arguments.name {
         Name::Ownership(options) => tell(options, wait_for(ownership::run(&extent(options)))?),
         Name::Resolution(options) => tell(options, wait_for(resolution::run(&extent(options)))?),
-        Name::Generate(load) => {
-            let found = load.run_here()?;
-            writeln!(std::io::stdout().lock(), "{}", serde_json::to_string(&found)?)?;
-            Ok(())
-        }
+        Name::Counting(options) => tell(options, wait_for(counting::run(&extent(options)))?),
+        Name::Generate(load) => tell_parent(&load.run_here()?),
+        Name::Report(load) => tell_parent(&load.run_here()?),
     }
+}
+
+/// What a load found, for the process that started it.
+fn tell_parent(found: &Found) -> Result<(), Box<dyn Error>> {
+    writeln!(std::io::stdout().lock(), "{}", serde_json::to_string(found)?)?;
+    Ok(())
 }
 
 fn extent(options: &Options) -> Extent {

@@ -126,7 +126,7 @@ impl Open {
         slot
     }
 
-    /// The newest slot of an instance, or [`NO_SLOT`].
+    /// The newest slot of an instance, or `NO_SLOT`.
     pub fn head(&self, names: &Names, name: NameIx) -> u32 {
         let slot = names.slot(name);
         match self.slots.get(slot as usize) {
